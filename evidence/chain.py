@@ -1,0 +1,118 @@
+"""Merkle roots and checkpoints: what makes an edit visible.
+
+Leaf and node hashing follow RFC 6962 section 2.1 (prefix 0x00 for leaves, 0x01 for nodes); a
+checkpoint is the note text of C2SP tlog-checkpoint. Pure functions over bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from evidence.codec import Malformed
+
+CHUNK_BYTES = 65_536
+"""Bytes of a log under one salted leaf: the unit that can later be withheld."""
+SALT_BYTES = 16
+"""Bytes of the random salt of a log chunk; they lie outside every digest."""
+
+ORIGIN = "arco-audit"
+
+
+def sha256(data: bytes) -> str:
+    """Return the lowercase hex SHA-256 of `data`."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def leaf_hash(name: str, digest: str) -> str:
+    """Return the RFC 6962 leaf hash of a named digest: the entry is `name NUL digest-bytes`.
+
+    The name is part of the entry, so that two files cannot be swapped.
+    """
+    entry = name.encode("utf-8", "surrogateescape") + b"\0" + bytes.fromhex(digest)
+    return hashlib.sha256(b"\0" + entry).hexdigest()
+
+
+def chunk_leaf(salt: bytes, chunk: bytes | memoryview) -> bytes:
+    """Return the leaf hash of a log chunk: the entry is `salt chunk`."""
+    hasher = hashlib.sha256(b"\0" + salt)
+    hasher.update(chunk)
+    return hasher.digest()
+
+
+def root(leaves: Iterable[bytes]) -> bytes:
+    """Return the RFC 6962 Merkle tree hash over leaf hashes; that of no leaves is SHA-256 of ''.
+
+    One pass with a stack of perfect subtrees: the split at the largest power of two below n is what
+    remains when subtrees of equal size are joined as they appear.
+    """
+    stack: list[tuple[int, bytes]] = []
+    for leaf in leaves:
+        stack.append((1, leaf))
+        while len(stack) > 1 and stack[-1][0] == stack[-2][0]:
+            size, right = stack.pop()
+            _, left = stack.pop()
+            stack.append((2 * size, _node(left, right)))
+    if not stack:
+        return hashlib.sha256(b"").digest()
+    _, top = stack.pop()
+    while stack:
+        _, left = stack.pop()
+        top = _node(left, top)
+    return top
+
+
+def root_of(hashes: Sequence[str]) -> str:
+    """Return the hex root over hex leaf hashes."""
+    return root(bytes.fromhex(leaf) for leaf in hashes).hex()
+
+
+def _node(left: bytes, right: bytes) -> bytes:
+    return hashlib.sha256(b"\1" + left + right).digest()
+
+
+def salts_of(data: bytes) -> Iterator[bytes]:
+    """Yield the salts that a `.salts` file holds, in chunk order."""
+    for start in range(0, len(data), SALT_BYTES):
+        yield data[start : start + SALT_BYTES]
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The two roots of a finished run. `size` counts the leaves under the final root."""
+
+    audit: str
+    label: str
+    size: int
+    final_root: str
+    plan_root: str
+
+
+def checkpoint_text(point: Checkpoint) -> bytes:
+    """Return the note text of a checkpoint: origin, size, base64 root, then our extension line.
+
+    Source: C2SP tlog-checkpoint, whose extension lines may follow the root.
+    """
+    encoded = base64.b64encode(bytes.fromhex(point.final_root)).decode()
+    lines = (f"{ORIGIN}/{point.audit}/{point.label}", str(point.size), encoded)
+    return ("\n".join(lines) + f"\nplan-root {point.plan_root}\n").encode()
+
+
+def checkpoint_of(data: bytes) -> Checkpoint:
+    """Return the checkpoint that a note text holds.
+
+    Raises:
+        Malformed: not the four lines that `checkpoint_text` writes, to the byte.
+    """
+    try:
+        origin, size, encoded, extension, rest = data.decode().split("\n")
+        _, audit, label = origin.split("/", 2)
+        plan_root = extension.removeprefix("plan-root ")
+        point = Checkpoint(audit, label, int(size), base64.b64decode(encoded).hex(), plan_root)
+    except ValueError as error:
+        raise Malformed("checkpoint", "is not a checkpoint of four lines") from error
+    if rest or checkpoint_text(point) != data:
+        raise Malformed("checkpoint", "is not written as a checkpoint is")
+    return point

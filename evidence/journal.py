@@ -1,0 +1,117 @@
+"""The run's journal: framed, chained records, of which any prefix is a true story.
+
+One line a record: 64 hex digits, a space, compact JSON, LF. The digits are the SHA-256 of the
+digits before (64 zeros at the start) and this line's JSON, so that a torn tail, a changed line and
+a line taken out all show. Pure functions over bytes; the runner decides when to write and sync.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from evidence import codec
+from evidence.model import Attempt
+
+START = "0" * 64
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The first record: which run, under which plan root. Synced before any command starts."""
+
+    kind: Literal["opened"]
+    run: str
+    label: str
+    plan_root: str
+    utc: str
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """An attempt is about to start. Synced before its process exists."""
+
+    kind: Literal["started"]
+    cell: str
+    number: int
+    utc: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An attempt ended, and its log is on the disk. A cell with a verdict never runs again."""
+
+    kind: Literal["ended"]
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """A later process took the run up again."""
+
+    kind: Literal["resumed"]
+    utc: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The last record: nothing more will run. `attempts` counts the `ended` records before it."""
+
+    kind: Literal["closed"]
+    utc: str
+    attempts: int
+
+
+Record = Opened | Started | Ended | Resumed | Closed
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """What a journal's bytes say: the records of its valid prefix.
+
+    `valid_bytes` is where that prefix ends, `head` its last link; `problem` is empty when the
+    prefix is the whole file.
+    """
+
+    records: tuple[Record, ...]
+    valid_bytes: int
+    head: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    record: Record
+
+
+def frame(head: str, record: Record) -> tuple[str, bytes]:
+    """Return the next head and the line that appends `record` after `head`."""
+    payload = codec.compact(codec.to_value(record))
+    link = _link(head, payload)
+    return link, link.encode() + b" " + payload + b"\n"
+
+
+def read(data: bytes) -> Journal:
+    """Return the longest valid prefix of a journal; never raises."""
+    records: list[Record] = []
+    head, at = START, 0
+    while at < len(data):
+        end = data.find(b"\n", at)
+        if end < 0:
+            return Journal(tuple(records), at, head, f"record {len(records)} is torn")
+        link, space, payload = data[at : at + 64], data[at + 64 : at + 65], data[at + 65 : end]
+        if space != b" " or link != _link(head, payload).encode():
+            problem = f"record {len(records)} does not follow from the one before it"
+            return Journal(tuple(records), at, head, problem)
+        try:
+            value: Any = {"record": codec.parse(payload)}
+            records.append(codec.from_value(_Frame, value).record)
+        except codec.Malformed as error:
+            return Journal(tuple(records), at, head, f"record {len(records)}: {error}")
+        head, at = link.decode(), end + 1
+    return Journal(tuple(records), at, head, "")
+
+
+def _link(head: str, payload: bytes) -> str:
+    return hashlib.sha256(head.encode() + payload).hexdigest()

@@ -1,0 +1,544 @@
+"""How a verdict is made: plan and facts in, decision out; the same inputs give the same bytes.
+
+Here live the rules: conditions to answers, answers to a signal's status, signals to a gate, gates
+to the verdict. No file, clock or chance is consulted: `as_of` is an input. Skipped is not passed,
+absent is not green, and taking a piece of evidence away never raises a status.
+"""
+
+from __future__ import annotations
+
+import bisect
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+
+from evidence import layout
+from evidence.model import (
+    PRECONDITIONS,
+    AbsentFact,
+    Answer,
+    ApprovalGiven,
+    AttemptFact,
+    CarriedOver,
+    Cell,
+    CellDecision,
+    CommandPassed,
+    Condition,
+    ConditionDecision,
+    Decision,
+    EngineFactHolds,
+    ExternalAttached,
+    Facts,
+    FilePresent,
+    Gate,
+    GateDecision,
+    MetricFact,
+    MetricWithin,
+    PatternAbsent,
+    Plan,
+    ResultFact,
+    Signal,
+    SignalDecision,
+    Status,
+    TestFact,
+    TestPassed,
+)
+
+ALL_GATES_GO = "ALL_GATES_GO"
+SHOWN_MAX = 3
+"""Names listed in a reason before it says how many more there are."""
+
+Verdict = tuple[Answer, str]
+
+
+def decide(plan: Plan, facts: Facts, as_of: str | None = None) -> Decision:
+    """Return the decision that `plan` and `facts` imply at the instant `as_of`.
+
+    `as_of` is RFC 3339 UTC with `Z`; by default the end of the run.
+    """
+    bench = _Bench(plan, facts, as_of or facts.as_of)
+    signals = tuple(_signal(signal, bench) for signal in plan.signals)
+    by_id = {signal.id: signal for signal in signals}
+    gates = tuple(_gate(gate, by_id) for gate in plan.gates)
+    cells = tuple(bench.cell(cell.id) for cell in plan.cells)
+    blockers = (*_gate_blockers(gates), *_tree_blockers(plan, facts), *_cell_blockers(plan, cells))
+    return Decision(
+        format_version=1,
+        as_of=bench.as_of,
+        verdict="NO-GO" if blockers else "GO",
+        blockers=blockers,
+        gates=gates,
+        signals=signals,
+        cells=cells,
+    )
+
+
+def test_key(text: str) -> str:
+    """Return the dotted id of a test, the same for a node id and for a JUnit class and name.
+
+    >>> test_key("tests/house/test_tidy.py::TestSizes::test_files[a]")
+    'tests.house.test_tidy.TestSizes.test_files[a]'
+    >>> test_key("tests.house.test_tidy.TestSizes::test_files[a]")
+    'tests.house.test_tidy.TestSizes.test_files[a]'
+    """
+    head, _, rest = text.partition("::")
+    head = head.removesuffix(".py").replace("/", ".")
+    return f"{head}.{rest.replace('::', '.')}" if rest else head
+
+
+# --- from signals to the verdict ------------------------------------------------------------------
+
+
+def _signal(signal: Signal, bench: _Bench) -> SignalDecision:
+    answers = [bench.answer(condition) for condition in signal.conditions]
+    status = _status(signal.conditions, [answer for answer, _ in answers])
+    reason, next_step = _explain(signal, answers)
+    decided = tuple(
+        ConditionDecision(describe(condition), answer, text)
+        for condition, (answer, text) in zip(signal.conditions, answers, strict=True)
+    )
+    return SignalDecision(signal.id, status, reason, next_step, decided)
+
+
+def _status(conditions: Sequence[Condition], answers: Sequence[Answer]) -> Status:
+    """The first rule that matches wins; preconditions never earn PARTIAL."""
+    exits = [
+        (condition, answer == "met")
+        for condition, answer in zip(conditions, answers, strict=True)
+        if condition.kind not in PRECONDITIONS
+    ]
+    if not exits:
+        return "NO-GO"
+    if all(answer == "met" for answer in answers):
+        return "GO"
+    if any(met for _, met in exits):
+        return "PARTIAL"
+    if all(condition.kind == "external" for condition, _ in exits):
+        return "BLOCKED-EXTERNAL"
+    return "NO-GO"
+
+
+def _explain(signal: Signal, answers: Sequence[Verdict]) -> tuple[str, str]:
+    if all(condition.kind in PRECONDITIONS for condition in signal.conditions):
+        step = f"write down in closes_when of `{signal.id}` what closes it"
+        return "it has no exit condition, and emptiness is not success", step
+    open_ = [n for n, (answer, _) in enumerate(answers) if answer != "met"]
+    if not open_:
+        return f"all {_count(len(answers), 'condition')} met", ""
+    first = open_[0]
+    more = f" (and {len(open_) - 1} more)" if len(open_) > 1 else ""
+    return answers[first][1] + more, _next_step(signal.conditions[first], answers[first][0])
+
+
+def _gate(gate: Gate, signals: dict[str, SignalDecision]) -> GateDecision:
+    statuses = [signals[name].status if name in signals else "NO-GO" for name in gate.signals]
+    closed = statuses.count("GO")
+    open_ = len(statuses) - closed
+    if not statuses:
+        return GateDecision(gate.id, "NO-GO", "it has no signals", 0, 0)
+    if not open_:
+        return GateDecision(gate.id, "GO", f"all {_count(closed, 'signal')} GO", closed, 0)
+    names = [
+        f"{name} {status}"
+        for name, status in zip(gate.signals, statuses, strict=True)
+        if status != "GO"
+    ]
+    partial = closed or "PARTIAL" in statuses
+    return GateDecision(
+        gate.id, "PARTIAL" if partial else "NO-GO", f"open: {_listed(names)}", closed, open_
+    )
+
+
+def _gate_blockers(gates: Sequence[GateDecision]) -> Iterable[str]:
+    if not gates:
+        yield "the audit has no gates"
+    for gate in gates:
+        if gate.status != "GO":
+            yield f"gate {gate.id} is {gate.status}: {gate.reason}"
+
+
+def _tree_blockers(plan: Plan, facts: Facts) -> Iterable[str]:
+    if plan.audit.definition_of_done != ALL_GATES_GO:
+        yield f"unknown definition of done=`{plan.audit.definition_of_done}`"
+    if plan.subject.dirty:
+        yield f"the working tree is dirty: {_listed(plan.subject.dirty)}"
+    if facts.subject_after != plan.subject.digest:
+        yield "the tree changed while the commands ran"
+
+
+def _cell_blockers(plan: Plan, cells: Sequence[CellDecision]) -> Iterable[str]:
+    for cell, decided in zip(plan.cells, cells, strict=True):
+        if cell.required and not decided.passed:
+            yield f"required cell {cell.id} did not pass: {decided.reason}"
+
+
+# --- from conditions to answers -------------------------------------------------------------------
+
+
+class _Bench:
+    """The facts, indexed once, and the answer that they give to each kind of condition."""
+
+    def __init__(self, plan: Plan, facts: Facts, as_of: str) -> None:
+        self.plan = plan
+        self.facts = facts
+        self.as_of = as_of
+        self.as_of_ms = _milliseconds(as_of)
+        self.same_subject = facts.subject_after == plan.subject.digest
+        self.planned: dict[str, Cell] = {cell.id: cell for cell in plan.cells}
+        self.attempts: dict[str, list[AttemptFact]] = defaultdict(list)
+        for attempt in facts.attempts:
+            self.attempts[attempt.cell].append(attempt)
+        self.results: dict[str, list[ResultFact]] = defaultdict(list)
+        for result in facts.results:
+            self.results[result.cell].append(result)
+        self.tests = _by_cell_tests(facts.tests)
+        self.metrics: dict[tuple[str, str], MetricFact] = {
+            (fact.cell, fact.name): fact for fact in facts.metrics
+        }
+        self.files = {(fact.path, fact.contains): fact for fact in facts.files}
+        self.absent = {(fact.pattern, fact.inside, fact.besides): fact for fact in facts.absent}
+        self.engine = {fact.fact: fact for fact in facts.engine}
+        self.cells: dict[str, CellDecision] = {}
+
+    def answer(self, condition: Condition) -> Verdict:
+        match condition:
+            case CommandPassed():
+                return self._command(condition)
+            case TestPassed():
+                return self._test(condition)
+            case MetricWithin():
+                return self._metric(condition)
+            case FilePresent():
+                return self._file(condition)
+            case PatternAbsent():
+                return self._absence(condition)
+            case EngineFactHolds():
+                return self._engine_fact(condition)
+            case ApprovalGiven():
+                people = _count(condition.count, "approval")
+                return "missing", f"{people} by {condition.role} not brought"
+            case ExternalAttached():
+                return (
+                    "missing",
+                    f"{condition.artifact}, approved by {condition.role}, not brought",
+                )
+            case CarriedOver():
+                return "missing", f"evidence of {condition.command} in {condition.run} not brought"
+
+    def cell(self, name: str) -> CellDecision:
+        """The deciding attempt of a cell, and whether all its attempts amount to a pass."""
+        if name not in self.cells:
+            self.cells[name] = self._decide_cell(name)
+        return self.cells[name]
+
+    def _decide_cell(self, name: str) -> CellDecision:
+        attempts = sorted(self.attempts.get(name, ()), key=lambda attempt: attempt.number)
+        if not attempts:
+            return CellDecision(name, False, "absent", 0, "it did not run")
+        last, count = attempts[-1], len(attempts)
+        if [attempt.number for attempt in attempts] != list(range(1, count + 1)):
+            return CellDecision(name, False, last.result, count, "an attempt is missing")
+        if last.result != "passed":
+            return CellDecision(name, False, last.result, count, _said(last))
+        failures = sum(attempt.result in ("failed", "timed_out") for attempt in attempts)
+        if not failures:
+            return CellDecision(name, True, "passed", count, "")
+        flaky = name in self.planned and self.planned[name].flaky
+        reason = f"passed after {_count(failures, 'failure')}"
+        return CellDecision(name, flaky, "passed", count, reason)
+
+    def _refusal(self, name: str, max_age_ms: int | None) -> Verdict | None:
+        """Why the evidence of a cell cannot be heard: absent, broken, foreign, old; or None."""
+        decided = self.cell(name)
+        if decided.result in ("absent", "skipped", "could_not_run"):
+            return "missing", f"{name} {_words(decided)}"
+        if decided.result == "interrupted" or decided.reason == "an attempt is missing":
+            return "broken", f"{name} {_words(decided)}"
+        if not self.same_subject:
+            return "wrong_subject", f"the tree changed while {name} ran"
+        last = max(self.attempts[name], key=lambda attempt: attempt.number)
+        ended_ms = _milliseconds(last.end_utc)
+        if ended_ms > self.as_of_ms:
+            return "missing", f"{name} ended after the instant of this decision"
+        if max_age_ms is not None and self.as_of_ms - ended_ms > max_age_ms:
+            return "stale", f"{name} ended at {last.end_utc}, which is too old"
+        return None
+
+    def _command(self, condition: CommandPassed) -> Verdict:
+        if not condition.cells:
+            return "missing", f"{condition.command} has no cells"
+        for name in condition.cells:
+            refusal = self._refusal(name, condition.max_age_ms)
+            if refusal:
+                return refusal
+            decided = self.cell(name)
+            if not decided.passed:
+                return "no", f"{name} {_words(decided)}"
+        return "met", f"{_listed(condition.cells)} passed"
+
+    def _results_refusal(self, name: str, max_age_ms: int | None) -> Verdict | None:
+        """Like `_refusal`, for what a cell wrote: its files must be there and whole."""
+        refusal = self._refusal(name, max_age_ms)
+        if refusal:
+            return refusal
+        decided = self.cell(name)
+        if decided.result == "timed_out":
+            return "broken", f"{name} {_words(decided)}"
+        if decided.result == "passed" and not decided.passed:
+            return "no", f"{name} {_words(decided)}"
+        if not self.results.get(name):
+            return "missing", f"{name} left no results"
+        for result in self.results[name]:
+            if not result.found:
+                return "missing", f"{name} left no {result.path}"
+            if result.problem:
+                return "broken", f"{result.path} of {name}: {result.problem}"
+        return None
+
+    def _test(self, condition: TestPassed) -> Verdict:
+        found = 0
+        refused: Verdict | None = None
+        for name in condition.cells:
+            refusal = self._results_refusal(name, condition.max_age_ms)
+            tests = [] if refusal else _matching(self.tests.get(name, _NO_TESTS), condition.pattern)
+            if refusal and condition.every:
+                return refusal
+            if condition.every and not tests:
+                return "missing", f"no test of {name} matches {condition.pattern}"
+            refused = refused or refusal
+            bad = [test for test in tests if test.outcome != "passed"]
+            if bad:
+                return "no", f"{_listed([f'{test.key} {test.outcome}' for test in bad])} in {name}"
+            found += len(tests)
+        if found:
+            return "met", f"{_count(found, 'test')} passed"
+        return refused or ("missing", f"no test matches {condition.pattern}")
+
+    def _metric(self, condition: MetricWithin) -> Verdict:
+        values: list[str] = []
+        refused: Verdict | None = None
+        for name in condition.cells:
+            refusal = self._results_refusal(name, condition.max_age_ms)
+            fact = None if refusal else self.metrics.get((name, condition.name))
+            if fact is None:
+                refusal = refusal or ("missing", f"{name} measured no {condition.name}")
+                if condition.every:
+                    return refusal
+                refused = refused or refusal
+                continue
+            answer = _within(fact, condition)
+            if answer:
+                return answer
+            values.append(fact.value)
+        if values:
+            return "met", f"{condition.name} is {_listed(values)}"
+        return refused or ("missing", f"nothing measured {condition.name}")
+
+    def _file(self, condition: FilePresent) -> Verdict:
+        fact = self.files.get((condition.path, condition.contains))
+        if fact is None or not fact.found:
+            return "missing", f"{condition.path} does not exist at the subject"
+        if condition.contains is not None and not fact.matches:
+            return "no", f"{condition.path} does not say {condition.contains}"
+        return "met", f"{condition.path} exists"
+
+    def _absence(self, condition: PatternAbsent) -> Verdict:
+        fact: AbsentFact | None
+        fact = self.absent.get((condition.pattern, condition.inside, condition.besides))
+        where = _listed(condition.inside)
+        if fact is None or not fact.inputs:
+            return "missing", f"no file matches {where}"
+        if fact.hits:
+            return "no", f"{condition.pattern} stands at {_listed(fact.hits)}"
+        return "met", f"{condition.pattern} is nowhere in {_count(fact.inputs, 'file')}"
+
+    def _engine_fact(self, condition: EngineFactHolds) -> Verdict:
+        if condition.fact == "definition_of_done":
+            done = self.plan.audit.definition_of_done
+            return ("met", f"it is {done}") if done == ALL_GATES_GO else ("no", f"it is {done}")
+        if condition.fact == "every_signal_complete":
+            return _completeness([s.id for s in self.plan.signals if not _complete(s)], "signal")
+        if condition.fact == "every_cell_present":
+            undone = [
+                cell.id
+                for cell in self.plan.cells
+                if self.cell(cell.id).result in ("absent", "interrupted")
+            ]
+            return _completeness(undone, "cell")
+        fact = self.engine.get(condition.fact)
+        if fact is None:
+            return "missing", f"{condition.fact} was not observed"
+        return ("met" if fact.holds else "no"), fact.reason
+
+
+_Tests = tuple[list[str], list[TestFact]]
+_NO_TESTS: _Tests = ([], [])
+
+
+def _by_cell_tests(facts: Iterable[TestFact]) -> dict[str, _Tests]:
+    """Tests by cell, sorted by key, so that exact and prefix patterns need no scan."""
+    grouped: dict[str, list[TestFact]] = defaultdict(list)
+    for fact in facts:
+        grouped[fact.cell].append(fact)
+    ordered = {cell: sorted(tests, key=lambda test: test.key) for cell, tests in grouped.items()}
+    return {cell: ([test.key for test in tests], tests) for cell, tests in ordered.items()}
+
+
+def _matching(tests: _Tests, pattern: str) -> list[TestFact]:
+    """The tests whose key a pattern matches; only `*` is special (ids may hold brackets)."""
+    keys, facts = tests
+    wanted = test_key(pattern)
+    prefix, star, rest = wanted.partition("*")
+    start = bisect.bisect_left(keys, prefix)
+    stop = bisect.bisect_left(keys, prefix + "\U0010ffff", start)
+    if not star:
+        stop = bisect.bisect_right(keys, wanted, start)
+    if not rest:
+        return facts[start:stop]
+    regex = re.compile(".*".join(map(re.escape, wanted.split("*"))), re.DOTALL)
+    return [fact for fact in facts[start:stop] if regex.fullmatch(fact.key)]
+
+
+def _within(fact: MetricFact, condition: MetricWithin) -> Verdict | None:
+    value = _decimal(fact.value)
+    if value is None:
+        return "broken", f"{fact.name} of {fact.cell} is no number: {fact.value:.40}"
+    for bound, text, sign in (
+        (condition.at_least, "at least", 1),
+        (condition.at_most, "at most", -1),
+    ):
+        if not _fits(value, bound, sign):
+            return "no", f"{fact.name} of {fact.cell} is {fact.value}, wanted {text} {bound}"
+    return None
+
+
+def _fits(value: Decimal, bound: str | None, sign: int) -> bool:
+    """Whether `value` is at least (sign 1) or at most (sign -1) the bound."""
+    limit = None if bound is None else _decimal(bound)
+    if limit is None:
+        return bound is None
+    return value >= limit if sign > 0 else value <= limit
+
+
+def _decimal(text: str) -> Decimal | None:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def _complete(signal: Signal) -> bool:
+    """Whether a signal names its owner, its place, its evidence and how it closes."""
+    places = signal.code + signal.tests
+    exits = [item for item in signal.conditions if item.kind not in PRECONDITIONS]
+    return all((signal.title, signal.owner, places, signal.evidence, signal.exit_test, exits))
+
+
+def _completeness(lacking: Sequence[str], noun: str) -> Verdict:
+    return ("no", f"incomplete: {_listed(lacking)}") if lacking else ("met", f"every {noun} is")
+
+
+# --- words ----------------------------------------------------------------------------------------
+
+
+def describe(condition: Condition) -> str:
+    """Return a condition as one short line for people."""
+    match condition:
+        case CommandPassed():
+            return f"command {condition.command} passed"
+        case TestPassed():
+            return f"test {condition.pattern} passed"
+        case MetricWithin():
+            low = "" if condition.at_least is None else f" at least {condition.at_least}"
+            high = "" if condition.at_most is None else f" at most {condition.at_most}"
+            return f"metric {condition.name}{low}{high}"
+        case FilePresent():
+            rule = "" if condition.contains is None else f" says {condition.contains}"
+            return f"file {condition.path}{rule or ' exists'}"
+        case PatternAbsent():
+            besides = f" except {_listed(condition.besides)}" if condition.besides else ""
+            return f"no {condition.pattern} in {_listed(condition.inside)}{besides}"
+        case EngineFactHolds():
+            return f"engine fact {condition.fact}"
+        case ApprovalGiven():
+            return f"{_count(condition.count, 'approval')} by {condition.role}"
+        case ExternalAttached():
+            return f"{condition.artifact} attached, approved by {condition.role}"
+        case CarriedOver():
+            return f"evidence of {condition.command} carried over from {condition.run}"
+
+
+def _next_step(condition: Condition, answer: Answer) -> str:
+    match condition:
+        case CommandPassed() | TestPassed() | MetricWithin() if answer in (
+            "stale",
+            "wrong_subject",
+        ):
+            return "run the audit again on the tree as it is"
+        case CommandPassed() | TestPassed() | MetricWithin() if answer in ("missing", "broken"):
+            return f"see why {_listed(condition.cells)} left no evidence, then run again"
+        case CommandPassed() | TestPassed() | MetricWithin():
+            logs = [f"{layout.LOGS}/{name}.log" for name in condition.cells]
+            return f"mend what {_listed(logs)} reports, then run again"
+        case FilePresent():
+            verb = "complete" if answer == "no" else "write"
+            return f"{verb} {condition.path} and commit it"
+        case PatternAbsent():
+            where = _listed(condition.inside)
+            return f"take {condition.pattern} out of {where}, or name the right files"
+        case EngineFactHolds():
+            return "see the findings of this gate; the definition or the run is incomplete"
+        case ApprovalGiven():
+            return f"ask {condition.role} to review this run and approve it"
+        case ExternalAttached():
+            return f"{condition.role} brings {condition.artifact} and approves it"
+        case CarriedOver():
+            return f"run {condition.command} again, or name a run whose evidence is still valid"
+
+
+def _next_step_of_cells(cells: Sequence[str], answer: Answer) -> str:
+    if answer in ("stale", "wrong_subject"):
+        return "run the audit again on the tree as it is"
+    if answer in ("missing", "broken"):
+        return f"see why {_listed(cells)} left no such evidence, then run again"
+    logs = [layout.log_path(name, 1, 1) for name in cells]
+    return f"mend what {_listed(logs)} reports, then run again"
+
+
+def _said(attempt: AttemptFact) -> str:
+    if attempt.reason:
+        return attempt.reason
+    return "" if attempt.exit_code is None else f"exit code {attempt.exit_code}"
+
+
+_RESULT_WORDS = {
+    "timed_out": "timed out",
+    "could_not_run": "could not run",
+    "skipped": "was skipped",
+    "interrupted": "was interrupted",
+}
+
+
+def _words(decided: CellDecision) -> str:
+    if decided.result == "absent":
+        return "did not run"
+    if decided.result == "passed":
+        return decided.reason
+    word = _RESULT_WORDS.get(decided.result, decided.result)
+    return f"{word}: {decided.reason}" if decided.reason else word
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:SHOWN_MAX])
+    return shown if len(names) <= SHOWN_MAX else f"{shown} and {len(names) - SHOWN_MAX} more"
+
+
+def _milliseconds(utc: str) -> int:
+    return round(datetime.fromisoformat(utc.replace("Z", "+00:00")).timestamp() * 1000)

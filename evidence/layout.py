@@ -1,0 +1,66 @@
+"""Where everything lies in a bundle: the one place that spells its file names.
+
+Names only; nothing here reads or writes.
+"""
+
+from __future__ import annotations
+
+import re
+
+PLAN = "plan.json"
+RUN = "run.json"
+FACTS = "facts.json"
+DECISION = "decision.json"
+SEAL = "seal.json"
+CHECKPOINT = "checkpoint"
+JOURNAL = "journal.log"
+STATUS_TSV = "command-matrix-status.tsv"
+SUMS = "SHA256SUMS"
+REPORT = "report.html"
+VERIFIER = "verify.py"
+LOGS = "command-logs"
+ARTIFACTS = "artifacts"
+DOCUMENTS = "documents"
+OBJECTS = "tree-objects"
+TRACKER = "gate-tracker.json"
+LEDGER = "signal-ledger.md"
+SUMMARY = "summary.md"
+FINDINGS = "findings"
+LOCK = ".lock"
+"""Held by the process that runs the audit; no part of the evidence."""
+
+UNSEALED = (CHECKPOINT, SEAL, SUMS)
+"""Files beside the sealed ones; `.salts` files and nothing else join them."""
+
+CELL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
+"""What a cell id may look like, so that it is a safe file name everywhere."""
+RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?|.*\.|.*\.attempt-[0-9]+")
+"""Names that some file system, or this layout, keeps for itself."""
+
+
+def log_path(cell: str, number: int, last: int) -> str:
+    """Return where the log of attempt `number` lies when `last` is the cell's last attempt.
+
+    The deciding attempt has the plain name; earlier ones were moved aside when it started.
+    """
+    return f"{LOGS}/{cell}.log" if number == last else f"{LOGS}/{cell}.attempt-{number}.log"
+
+
+def salts_path(log: str) -> str:
+    """Return where the salts of a log lie."""
+    return log.removesuffix(".log") + ".salts"
+
+
+def artifact_path(cell: str, number: int, source: str) -> str:
+    """Return where a file kept from an attempt lies; `source` is relative to the repository."""
+    return f"{ARTIFACTS}/{cell}/{number}/{source}"
+
+
+def findings_path(gate: int) -> str:
+    """Return where the findings of a gate lie, below the documents."""
+    return f"{FINDINGS}/gate-{gate}-findings.md"
+
+
+def run_folder(root: str, audit: str, label: str) -> str:
+    """Return the folder of a run below an output root such as `release_evidence/`."""
+    return f"{root.rstrip('/')}/{audit}/{label}"
