@@ -26,6 +26,11 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def new_sha256() -> hashlib._Hash:
+    """Return a SHA-256 to be fed in pieces."""
+    return hashlib.sha256()
+
+
 def leaf_hash(name: str, digest: str) -> str:
     """Return the RFC 6962 leaf hash of a named digest: the entry is `name NUL digest-bytes`.
 

@@ -18,6 +18,10 @@ Status = Literal["NO-GO", "BLOCKED-EXTERNAL", "PARTIAL", "GO"]
 GateStatus = Literal["NO-GO", "PARTIAL", "GO"]
 Verdict = Literal["NO-GO", "GO"]
 Result = Literal["passed", "failed", "timed_out", "skipped", "could_not_run", "interrupted"]
+CellResult = Literal[
+    "passed", "failed", "timed_out", "skipped", "could_not_run", "interrupted", "absent"
+]
+"""The result of a cell's last attempt, or that there was none."""
 Outcome = Literal["passed", "failed", "skipped", "error"]
 Answer = Literal["met", "missing", "broken", "wrong_subject", "stale", "no"]
 """What evidence says of a condition. Refused in this order: not there, not whole, not of this
@@ -507,7 +511,7 @@ class CellDecision:
 
     cell: str
     passed: bool
-    result: Result | Literal["absent"]
+    result: CellResult
     attempts: int
     reason: str
 

@@ -1,0 +1,105 @@
+"""A bundle being written: durable files, and the seal over them.
+
+The only place that writes sealed files, apart from the runner's logs, artifacts and journal. A run
+is sealed when its checkpoint exists: that file is written last, after everything it covers.
+Cost: one fsync per file put, and one of the folder at the end.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from evidence import chain, codec, layout, seal
+from evidence.chain import Checkpoint
+from evidence.folder import Folder
+from evidence.model import Plan, Run, Seal
+
+PARTIAL_SUFFIX = ".being-written"
+"""Ending of a file that is still being written; a crash may leave one, and it is no evidence."""
+
+
+class Busy(Exception):  # noqa: N818  (a state of the folder, not a fault)
+    """Another process runs, resumes or seals this audit run."""
+
+
+@contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Hold a run's folder for this process; the lock goes away with the process, however it ends.
+
+    Raises:
+        Busy: another process holds it.
+    """
+    descriptor = os.open(folder / layout.LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise Busy(str(folder)) from error
+    try:
+        yield
+    finally:
+        with suppress(FileNotFoundError):
+            (folder / layout.LOCK).unlink()
+        os.close(descriptor)
+
+
+def put(folder: Path, name: str, data: bytes) -> None:
+    """Write a file of the bundle so that it is there whole or not at all. One fsync."""
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + PARTIAL_SUFFIX)
+    with partial.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    partial.rename(path)
+
+
+def put_all(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write several files of the bundle."""
+    for name, data in files.items():
+        put(folder, name, data)
+
+
+def is_sealed(folder: Path) -> bool:
+    """Whether a run was finished: nothing may be added to it any more."""
+    return (folder / layout.CHECKPOINT).exists()
+
+
+def close(folder: Path, plan: Plan, run: Run) -> Checkpoint:
+    """Seal a run: digest every file, then write the leaves, the sums and, last, the checkpoint.
+
+    Returns the checkpoint with both roots. Reads every sealed file but the logs once.
+    """
+    for leftover in folder.rglob("*" + PARTIAL_SUFFIX):
+        leftover.unlink()
+    digests = _digests(folder)
+    plan_leaves = seal.plan_leaves(plan)
+    plan_root = seal.root_of(plan_leaves)
+    final = seal.final_leaves(plan_root, run, digests)
+    point = Checkpoint(plan.audit.id, plan.label, len(final), seal.root_of(final), plan_root)
+    put(folder, layout.SEAL, codec.write(Seal(1, plan_leaves, final)))
+    put(folder, layout.SUMS, seal.sums(digests))
+    put(folder, layout.CHECKPOINT, chain.checkpoint_text(point))
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return point
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    source = Folder(str(folder))
+    digests = {}
+    for name in source.names():
+        if seal.is_plain(name) and name != layout.LOCK:
+            hasher = chain.new_sha256()
+            for block in source.blocks(name):
+                hasher.update(block)
+            digests[name] = hasher.hexdigest()
+    return digests

@@ -1,0 +1,106 @@
+"""Generates `verify.py`, the verifier that travels in every bundle, from the kernel's own sources.
+
+The committed `verify.py` beside this file is that output; a test compares them. It is data here: it
+is copied into bundles and never imported.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+
+KERNEL = (
+    "codec",
+    "model",
+    "chain",
+    "journal",
+    "layout",
+    "seal",
+    "subject",
+    "judge",
+    "verify",
+    "folder",
+)
+"""The kernel's modules in the order of their imports."""
+
+_QUOTES = "'" * 3
+
+_HEAD = '''\
+#!/usr/bin/env python3
+"""Verifies the audit bundle that this file lies in. Needs Python 3.11 or later and nothing else.
+
+    python3 -I verify.py [BUNDLE] [--expect-root HEX] [--json]
+
+Exit codes: 0 verified, 2 usage, 3 not verified. Offline: no network, no other file is imported.
+Generated: what follows are the modules of the package `evidence`, each as it stands in its source,
+loaded in order; the last lines run them. To be sure of this file itself, compare it with the one
+in the source distribution of the version that plan.json names, or use that distribution.
+"""
+
+import sys
+
+if sys.version_info < (3, 11):
+    sys.exit("verify.py: needs Python 3.11 or later, this is " + sys.version.split()[0])
+
+import types
+
+_PACKAGE = types.ModuleType("evidence")
+_PACKAGE.__path__ = []
+sys.modules["evidence"] = _PACKAGE
+
+
+def _load(name, source):
+    module = types.ModuleType("evidence." + name)
+    sys.modules[module.__name__] = module
+    exec(compile(source, "evidence/" + name + ".py", "exec"), module.__dict__)
+    setattr(_PACKAGE, name, module)
+
+'''
+
+_TAIL = """
+from evidence import codec, folder, verify  # noqa: E402
+
+
+def main(words):
+    import argparse
+    import os
+
+    here = os.path.dirname(os.path.abspath(__file__))
+    parser = argparse.ArgumentParser(prog="verify.py", description="Verify an audit bundle.")
+    parser.add_argument("bundle", nargs="?", default=here, help="its folder; default: this one")
+    parser.add_argument("--expect-root", default="", metavar="HEX", help="plan root or final root")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    options = parser.parse_args(words)
+    if not os.path.isdir(options.bundle):
+        parser.error("no such folder: " + options.bundle)
+    source = folder.Folder(options.bundle)
+    report = verify.verify(source, expect_root=options.expect_root, each=folder.in_threads)
+    if options.json:
+        sys.stdout.write(codec.encode(verify.value_of(report)).decode("utf-8", "replace"))
+    else:
+        sys.stdout.write("\\n".join(report.lines).encode("utf-8", "replace").decode() + "\\n")
+    return 0 if report.ok else 3
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
+"""
+
+
+def source() -> str:
+    """Return the text of `verify.py`, generated from the kernel's sources.
+
+    Raises:
+        ValueError: a kernel module holds the quotes that it would be embedded in.
+    """
+    parts = [_HEAD]
+    for name in KERNEL:
+        text = (importlib.resources.files("evidence") / f"{name}.py").read_text("utf-8")
+        if _QUOTES in text:
+            raise ValueError(f"evidence/{name}.py cannot stand between triple quotes")
+        parts.append(f"\n_load(\n    {name!r},\n    r{_QUOTES}\n{text}{_QUOTES},\n)\n")
+    return "".join(parts) + _TAIL
+
+
+def committed() -> bytes:
+    """Return the bytes of the committed `verify.py`, which every bundle gets."""
+    return (importlib.resources.files("evidence.standalone") / "verify.py").read_bytes()

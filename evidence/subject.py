@@ -1,0 +1,96 @@
+"""The subject of an audit, recomputed from raw git objects.
+
+`tree-objects/` holds the commit and every tree below it as git stores them (`type SP size NUL
+body`, one after another), so that a stranger can hash the proof again without git. Pure functions.
+Source of the formats: git-scm.com, "Git Internals - Git Objects".
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from evidence.codec import Malformed
+
+OBJECTS_FILE = "commit-and-trees"
+TREE_MODE = b"40000"
+DEPTH_MAX = 512
+"""Nested folders that are followed; a deeper tree is refused rather than recursed into."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One tracked file: mode as in its tree (`100644`), hex blob id, full path as bytes."""
+
+    mode: bytes
+    blob: str
+    path: bytes
+
+
+def split_objects(data: bytes, place: str, algorithm: str) -> dict[str, tuple[str, bytes]]:
+    """Return the objects of a concatenation: id to (type, body).
+
+    Raises:
+        Malformed: a header that is none, or a body that is cut off.
+    """
+    objects: dict[str, tuple[str, bytes]] = {}
+    at = 0
+    while at < len(data):
+        end = data.find(b"\0", at, at + 64)
+        kind, _, size = data[at : max(end, at)].partition(b" ")
+        if end < 0 or not size.isdigit() or end + 1 + int(size) > len(data):
+            raise Malformed(place, f"no git object at byte {at}")
+        stop = end + 1 + int(size)
+        name = hashlib.new(algorithm, data[at:stop], usedforsecurity=False).hexdigest()
+        objects[name] = (kind.decode("ascii", "replace"), data[end + 1 : stop])
+        at = stop
+    return objects
+
+
+def files_of(objects: Mapping[str, tuple[str, bytes]], commit: str) -> tuple[str, list[Listed]]:
+    """Return the tree id of a commit and all files below it, sorted by path bytes.
+
+    Raises:
+        Malformed: an object is missing or is not what it should be.
+    """
+    kind, body = objects.get(commit, ("", b""))
+    if kind != "commit" or not body.startswith(b"tree "):
+        raise Malformed(f"commit {commit}", "is not among the objects")
+    tree = body[5 : body.index(b"\n")].decode("ascii", "replace")
+    return tree, sorted(_walk(objects, tree, b"", 0), key=lambda listed: listed.path)
+
+
+def _walk(
+    objects: Mapping[str, tuple[str, bytes]], tree: str, prefix: bytes, depth: int
+) -> Iterator[Listed]:
+    kind, body = objects.get(tree, ("", b""))
+    if kind != "tree" or depth > DEPTH_MAX:
+        raise Malformed(f"tree {tree}", "is not among the objects")
+    at, width = 0, len(tree) // 2
+    while at < len(body):
+        space, end = body.find(b" ", at), body.find(b"\0", at)
+        if not at < space < end <= len(body) - width - 1:
+            raise Malformed(f"tree {tree}", f"no entry at byte {at}")
+        mode, path = body[at:space], prefix + body[space + 1 : end]
+        name = body[end + 1 : end + 1 + width].hex()
+        if mode == TREE_MODE:
+            yield from _walk(objects, name, path + b"/", depth + 1)
+        else:
+            yield Listed(mode, name, path)
+        at = end + 1 + width
+
+
+def digest_of(files: Sequence[Listed], outputs: Sequence[str]) -> str:
+    """Return the subject digest: SHA-256 over `mode SP blob SP path NUL` of each file, by path.
+
+    Files below the output roots are left out, so that committing evidence keeps the subject.
+    """
+    roots = tuple(
+        output.rstrip("/").encode("utf-8", "surrogateescape") + b"/" for output in outputs
+    )
+    hasher = hashlib.sha256()
+    for listed in files:
+        if not listed.path.startswith(roots):
+            hasher.update(b"%s %s %s\0" % (listed.mode, listed.blob.encode(), listed.path))
+    return hasher.hexdigest()

@@ -1,0 +1,561 @@
+"""Verification of a bundle in numbered steps: integrity, completeness, and the decision again.
+
+Here live the checks; how a bundle's bytes are reached is the caller's `Source`. Nothing is trusted
+because it says so: every digest is computed again, the decision is derived again from plan and
+facts, and whatever cannot be read is a finding, never an exception.
+
+ 1. Every record can be read, in a format version that is known.
+ 2. The plan hashes to the plan root of the checkpoint, the run and the journal.
+ 3. The journal is one unbroken chain from `opened` to `closed` and tells the attempts of the run.
+ 4. Every planned cell has all its attempts, nothing unplanned ran, the status table says the same.
+ 5. Every log hashes, chunk by chunk with its salts, to its sealed leaves.
+ 6. Every sealed file is there with its digest, and no other file is.
+ 7. The leaves hash to the final root of the checkpoint.
+ 8. The facts tell the attempts of the run and the files of the subject's git tree.
+ 9. Judging plan and facts again gives the decision in the bundle.
+10. The gate tracker says what the decision says.
+11. The root that was expected is the root that was found (only with an expected root).
+
+Left to the caller: where the expected root comes from, and who signed it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from evidence import chain, codec, journal, judge, layout, seal, subject
+from evidence.chain import CHUNK_BYTES, SALT_BYTES, Checkpoint
+from evidence.codec import Malformed
+from evidence.model import Attempt, AttemptFact, Decision, Facts, Log, Plan, Run, Seal
+
+BLOCK_BYTES = 16 * CHUNK_BYTES
+"""Bytes that a source hands out at a time; a whole number of log chunks."""
+SHOWN_MAX = 20
+"""Findings of one step that are listed before the rest is counted."""
+
+STEPS = (
+    "records can be read",
+    "plan hashes to the plan root",
+    "journal is whole and tells this run",
+    "every planned cell has all its attempts",
+    "logs hash to their sealed leaves",
+    "sealed files are whole, and nothing else is there",
+    "leaves hash to the final root",
+    "facts tell the attempts and the subject",
+    "the decision follows from plan and facts",
+    "the gate tracker says what the decision says",
+    "the expected root is the root found",
+)
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Source(Protocol):
+    """Where the bytes of a bundle come from."""
+
+    def names(self) -> Iterable[str]:
+        """Return the relative paths of all files, links and oddities."""
+
+    def read(self, name: str) -> bytes:
+        """Return a whole file. Raises `Malformed` where there is no regular file of that name."""
+
+    def blocks(self, name: str) -> Iterator[bytes]:
+        """Yield a file in blocks of `BLOCK_BYTES`, the last one shorter. Raises `Malformed`."""
+
+
+class Mapper(Protocol):
+    """`map`, or one that works on several files at a time."""
+
+    def __call__(self, function: Callable[[T], R], items: Iterable[T], /) -> Iterable[R]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that does not hold: the place in the bundle, and what is wrong there."""
+
+    place: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One numbered step. `checked` is false where an earlier finding left nothing to look at."""
+
+    number: int
+    title: str
+    checked: bool
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What verification found. `expected` says which root was expected: final, plan or none.
+
+    `decision` is the one derived here, where plan and facts could be read.
+    """
+
+    steps: tuple[Step, ...]
+    plan_root: str
+    final_root: str
+    expected: str
+    decision: Decision | None
+
+    @property
+    def lines(self) -> list[str]:
+        """The report as plain lines for people, one per step and one per finding."""
+        text = []
+        for step in self.steps:
+            word = "ok" if not step.findings else "FAILED"
+            text.append(
+                f"{step.number:>2}  {word if step.checked else 'not checked':<11}  {step.title}"
+            )
+            text += [f"      {finding.place}: {finding.problem}" for finding in step.findings]
+        if self.expected:
+            note = {
+                "final": "nothing was edited since it was sealed",
+                "plan": "that is what was promised; only the final root shows every edit",
+            }[self.expected]
+            text.append(f"expected root is the {self.expected} root: {note}")
+        elif self.ok:
+            text.append(
+                "consistent in itself; with --expect-root ROOT an edit of everything shows too"
+            )
+        if self.decision is not None:
+            text.append(f"decision, derived again: {self.decision.verdict}")
+        text.append("VERIFIED" if self.ok else "NOT VERIFIED")
+        return text
+
+    @property
+    def ok(self) -> bool:
+        """Whether every step was checked and found nothing."""
+        return all(step.checked and not step.findings for step in self.steps)
+
+
+def value_of(report: Report) -> dict[str, Any]:
+    """Return a report as a JSON value, for machines."""
+    return {
+        "ok": report.ok,
+        "plan_root": report.plan_root,
+        "final_root": report.final_root,
+        "expected": report.expected,
+        "verdict": report.decision.verdict if report.decision else None,
+        "steps": codec.to_value(report.steps),
+    }
+
+
+@dataclass(slots=True)
+class _Case:
+    """What the steps hand on to each other."""
+
+    source: Source
+    each: Mapper
+    expect_root: str
+    findings: list[Finding] = field(default_factory=list)
+    names: frozenset[str] = frozenset()
+    plan: Plan | None = None
+    run: Run | None = None
+    facts: Facts | None = None
+    decision: Decision | None = None
+    sealed: Seal | None = None
+    point: Checkpoint | None = None
+    digests: dict[str, str] = field(default_factory=dict)
+    derived: Decision | None = None
+    plan_root: str = ""
+    final_root: str = ""
+    expected: str = ""
+
+    def find(self, place: str, problem: str) -> None:
+        self.findings.append(Finding(place, problem))
+
+    def agree(self, place: str, found: object, wanted: object, of: str) -> None:
+        if found != wanted:
+            self.find(place, f"does not agree with {of}")
+
+
+def verify(source: Source, *, expect_root: str = "", each: Mapper = map) -> Report:
+    """Return what the numbered steps find in a bundle.
+
+    `expect_root` is 64 hex digits taken from somewhere the author of the bundle cannot change: the
+    plan root (what was promised) or the final root (everything). Memory: one block per worker plus
+    the records. Reads every file once.
+    """
+    case = _Case(source, each, expect_root.strip().lower())
+    checks: list[tuple[Callable[[_Case], None], Sequence[str]]] = [
+        (_records, ()),
+        (_plan, ("plan", "sealed", "point", "run")),
+        (_journal, ("run",)),
+        (_completeness, ("plan", "run")),
+        (_logs, ("run",)),
+        (_files, ("sealed",)),
+        (_final_root, ("run", "sealed", "point")),
+        (_facts, ("plan", "run", "facts")),
+        (_decision, ("plan", "facts", "decision")),
+        (_tracker, ("decision",)),
+        (_expected, ("point",)),
+    ]
+    steps = []
+    for number, (check, needs) in enumerate(checks, 1):
+        if number == len(STEPS) and not case.expect_root:
+            continue
+        ready = all(getattr(case, name) is not None for name in needs)
+        case.findings = []
+        if ready:
+            check(case)
+        found = sorted(case.findings, key=lambda finding: finding.place)
+        if len(found) > SHOWN_MAX:
+            more = Finding("", f"and {len(found) - SHOWN_MAX} more")
+            found = [*found[:SHOWN_MAX], more]
+        steps.append(Step(number, STEPS[number - 1], ready, tuple(found)))
+    return Report(tuple(steps), case.plan_root, case.final_root, case.expected, case.derived)
+
+
+# --- the steps ------------------------------------------------------------------------------------
+
+
+def _records(case: _Case) -> None:
+    """Step 1."""
+    case.names = frozenset(case.source.names())
+    case.point = _try(case, layout.CHECKPOINT, chain.checkpoint_of)
+    for name, attribute, cls in (
+        (layout.PLAN, "plan", Plan),
+        (layout.RUN, "run", Run),
+        (layout.FACTS, "facts", Facts),
+        (layout.DECISION, "decision", Decision),
+        (layout.SEAL, "sealed", Seal),
+    ):
+        setattr(case, attribute, _try(case, name, _canonical(cls, name)))
+
+
+def _canonical(cls: Any, name: str) -> Callable[[bytes], Any]:
+    """A reader that refuses other bytes for the same record, also outside the seal."""
+
+    def read(data: bytes) -> Any:
+        record = codec.read(cls, data, "")
+        if codec.write(record) != data:
+            raise Malformed("", "is not in canonical form")
+        return record
+
+    return read
+
+
+def _try(case: _Case, name: str, reader: Callable[[bytes], R]) -> R | None:
+    try:
+        return reader(case.source.read(name))
+    except Malformed as error:
+        within = error.place.removeprefix(name)
+        case.find(f"{name} {within}".strip(), error.problem)
+        return None
+
+
+def _plan(case: _Case) -> None:
+    """Step 2."""
+    plan, sealed, point, run = case.plan, case.sealed, case.point, case.run
+    assert plan and sealed and point and run
+    leaves = seal.plan_leaves(plan)
+    case.plan_root = seal.root_of(leaves)
+    _name_stale(case, {leaf.name: leaf.hash for leaf in leaves}, sealed.plan)
+    case.agree(layout.PLAN, case.plan_root, point.plan_root, "the plan root of the checkpoint")
+    case.agree(layout.RUN, run.plan_root, case.plan_root, "the plan root")
+    case.agree(layout.RUN, run.label, plan.label, "the label of the plan")
+    case.agree(layout.CHECKPOINT, point.audit, plan.audit.id, "the audit of the plan")
+    case.agree(layout.CHECKPOINT, point.label, plan.label, "the label of the plan")
+
+
+def _name_stale(case: _Case, found: dict[str, str], sealed: Sequence[Any]) -> None:
+    """Names every leaf that was sealed otherwise, is gone, or was never sealed."""
+    names = {leaf.name: leaf.hash for leaf in sealed}
+    for name in sorted(found.keys() | names.keys()):
+        if name not in names:
+            case.find(name, "was not sealed")
+        elif name not in found:
+            case.find(name, "was sealed and is gone")
+        elif found[name] != names[name]:
+            case.find(name, "is not what was sealed")
+    if len(names) != len(sealed) or list(names) != list(found):
+        case.find(layout.SEAL, "does not list the leaves in their order")
+
+
+def _journal(case: _Case) -> None:
+    """Step 3."""
+    run = case.run
+    assert run
+    try:
+        told = journal.read(case.source.read(layout.JOURNAL))
+    except Malformed as error:
+        case.find(layout.JOURNAL, error.problem)
+        return
+    if told.problem:
+        case.find(layout.JOURNAL, told.problem)
+    first = told.records[0] if told.records else None
+    last = told.records[-1] if told.records else None
+    ended = [record.attempt for record in told.records if isinstance(record, journal.Ended)]
+    if not isinstance(first, journal.Opened):
+        case.find(layout.JOURNAL, "does not begin with the plan root")
+    elif (first.run, first.label, first.plan_root) != (run.id, run.label, run.plan_root):
+        case.find(layout.JOURNAL, "was opened for another run or another plan root")
+    if not isinstance(last, journal.Closed) or last.attempts != len(ended):
+        case.find(layout.JOURNAL, "was not closed over all its attempts")
+    started = {(r.cell, r.number) for r in told.records if isinstance(r, journal.Started)}
+    for attempt in ended:
+        if (attempt.cell, attempt.number) not in started and attempt.result != "skipped":
+            case.find(f"{attempt.cell} attempt {attempt.number}", "ended without a start")
+    resumed = sum(isinstance(record, journal.Resumed) for record in told.records)
+    case.agree(layout.RUN, run.resumed, resumed, "the journal's continuations")
+    _agree_attempts(case, ended, run.attempts)
+
+
+def _agree_attempts(case: _Case, told: Sequence[Attempt], run: Sequence[Attempt]) -> None:
+    journaled = {(attempt.cell, attempt.number): attempt for attempt in told}
+    listed = {(attempt.cell, attempt.number): attempt for attempt in run}
+    for cell, number in sorted(journaled.keys() | listed.keys()):
+        if journaled.get((cell, number)) != listed.get((cell, number)):
+            case.find(f"{cell} attempt {number}", "is not the same in journal and run")
+    if len(journaled) != len(told) or list(told) != list(run):
+        case.find(layout.RUN, "does not list the attempts as the journal tells them")
+
+
+def _completeness(case: _Case) -> None:
+    """Step 4."""
+    plan, run = case.plan, case.run
+    assert plan and run
+    numbers: dict[str, list[int]] = {}
+    for attempt in run.attempts:
+        numbers.setdefault(attempt.cell, []).append(attempt.number)
+    planned = {cell.id for cell in plan.cells}
+    for name in sorted(planned - numbers.keys()):
+        case.find(name, "is planned and has no attempt")
+    for name in sorted(numbers.keys() - planned):
+        case.find(name, "ran and is not planned")
+    for name, counted in sorted(numbers.items()):
+        if counted != list(range(1, len(counted) + 1)):
+            case.find(name, "lacks an attempt, or has one twice")
+    for attempt in run.attempts:
+        if attempt.log is not None:
+            last = max(numbers[attempt.cell])
+            wanted = layout.log_path(attempt.cell, attempt.number, last)
+            case.agree(attempt.log.path, attempt.log.path, wanted, "its attempt's number")
+    wanted_tsv = seal.status_tsv(plan, run)
+    table = _try(case, layout.STATUS_TSV, bytes)
+    case.agree(layout.STATUS_TSV, table, wanted_tsv, "plan and run")
+
+
+def _logs(case: _Case) -> None:
+    """Step 5."""
+    run = case.run
+    assert run
+    logs = [attempt.log for attempt in run.attempts if attempt.log is not None]
+
+    def problem(log: Log) -> str:
+        return _log_problem(case.source, log)
+
+    for log, wrong in zip(logs, case.each(problem, logs), strict=True):
+        if wrong:
+            case.find(log.path, wrong)
+
+
+def _log_problem(source: Source, log: Log) -> str:
+    """What is wrong with a log, its salts or its sealed leaves; empty when all agree."""
+    try:
+        salts = source.read(layout.salts_path(log.path))
+        if len(salts) != SALT_BYTES * len(log.leaves):
+            return "its salts are not one per chunk"
+        leaves: list[bytes] = []
+        size = 0
+        for block in source.blocks(log.path):
+            view = memoryview(block)
+            for start in range(0, len(view), CHUNK_BYTES):
+                at = len(leaves) * SALT_BYTES
+                chunk = view[start : start + CHUNK_BYTES]
+                leaves.append(chain.chunk_leaf(salts[at : at + SALT_BYTES], chunk))
+            size += len(view)
+    except Malformed as error:
+        return f"{error.place}: {error.problem}"
+    if size != log.bytes:
+        return f"has {size} bytes, sealed were {log.bytes}"
+    if len(leaves) != len(log.leaves):
+        return f"has {len(leaves)} chunks, sealed were {len(log.leaves)}"
+    for number, (leaf, sealed) in enumerate(zip(leaves, log.leaves, strict=True)):
+        if leaf.hex() != sealed:
+            return f"chunk {number} (from byte {number * CHUNK_BYTES}) is not what was sealed"
+    return (
+        "" if chain.root(leaves).hex() == log.root else "its root does not follow from its leaves"
+    )
+
+
+def _files(case: _Case) -> None:
+    """Step 6."""
+    run, sealed = case.run, case.sealed
+    assert sealed
+    logs = {attempt.log.path for attempt in run.attempts if attempt.log} if run else set()
+    salts = {layout.salts_path(path) for path in logs}
+    wanted = {leaf.name[5:]: leaf.hash for leaf in sealed.final if leaf.name.startswith("file/")}
+    for name in sorted(case.names - wanted.keys() - logs - salts - set(layout.UNSEALED)):
+        case.find(name, "is not part of the evidence")
+    for name in sorted((logs | salts | wanted.keys()) - case.names):
+        case.find(name, "is gone")
+    present = sorted(wanted.keys() & case.names)
+
+    def digest(name: str) -> str:
+        return _digest(case.source, name)
+
+    for name, found in zip(present, case.each(digest, present), strict=True):
+        if len(found) != len(chain.sha256(b"")) or " " in found:
+            case.find(name, found)
+            continue
+        case.digests[name] = found
+        if chain.leaf_hash(f"file/{name}", found) != wanted[name]:
+            case.find(name, "is not what was sealed")
+    _artifacts(case)
+    table = _try(case, layout.SUMS, bytes)
+    if table is not None and table != seal.sums(case.digests):
+        case.find(layout.SUMS, "does not list the files as they are")
+
+
+def _artifacts(case: _Case) -> None:
+    listed = {
+        artifact.path: artifact.sha256
+        for attempt in (case.run.attempts if case.run else ())
+        for artifact in attempt.artifacts
+    }
+    for path in sorted(listed):
+        case.agree(path, case.digests.get(path), listed[path], "the attempt that left it")
+    kept = {name for name in case.names if name.startswith(f"{layout.ARTIFACTS}/")}
+    for path in sorted(kept - listed.keys()):
+        case.find(path, "belongs to no attempt")
+
+
+def _digest(source: Source, name: str) -> str:
+    hasher = chain.new_sha256()
+    try:
+        for block in source.blocks(name):
+            hasher.update(block)
+    except Malformed as error:
+        return error.problem
+    return hasher.hexdigest()
+
+
+def _final_root(case: _Case) -> None:
+    """Step 7."""
+    run, sealed, point = case.run, case.sealed, case.point
+    assert run and sealed and point
+    found = seal.final_leaves(case.plan_root or run.plan_root, run, case.digests)
+    _name_stale(case, {leaf.name: leaf.hash for leaf in found}, sealed.final)
+    case.final_root = seal.root_of(found)
+    case.agree(layout.CHECKPOINT, point.final_root, case.final_root, "the leaves")
+    case.agree(layout.CHECKPOINT, point.size, len(found), "the number of leaves")
+
+
+def _facts(case: _Case) -> None:
+    """Step 8."""
+    plan, run, facts = case.plan, case.run, case.facts
+    assert plan and run and facts
+    wanted = tuple(fact_of(attempt) for attempt in run.attempts)
+    case.agree(layout.FACTS, facts.attempts, wanted, "the attempts of the run")
+    planned = {cell.id for cell in plan.cells}
+    told = {
+        fact.cell for facts_of in (facts.results, facts.tests, facts.metrics) for fact in facts_of
+    }
+    for name in sorted(told - planned):
+        case.find(layout.FACTS, f"speaks of an unplanned cell=`{name}`")
+    place = f"{layout.OBJECTS}/{subject.OBJECTS_FILE}"
+    algorithm = "sha256" if len(plan.subject.commit) == 64 else "sha1"
+    try:
+        objects = subject.split_objects(case.source.read(place), place, algorithm)
+        tree, files = subject.files_of(objects, plan.subject.commit)
+    except (Malformed, ValueError) as error:
+        case.find(place, str(error))
+        return
+    case.agree(place, tree, plan.subject.tree, "the tree of the subject")
+    digest = subject.digest_of(files, plan.rules.outputs)
+    case.agree(place, digest, plan.subject.digest, "the digest of the subject")
+    _agree_files(case, facts, [listed.path.decode("utf-8", "surrogateescape") for listed in files])
+
+
+def _agree_files(case: _Case, facts: Facts, paths: Sequence[str]) -> None:
+    folders = {path[:at] for path in paths for at in _slashes(path)}
+    there = folders.union(paths)
+    for fact in facts.files:
+        if fact.found != (fact.path.rstrip("/") in there):
+            case.find(layout.FACTS, f"says of {fact.path} what the tree does not say")
+
+
+def _slashes(path: str) -> Iterator[int]:
+    at = path.find("/")
+    while at >= 0:
+        yield at
+        at = path.find("/", at + 1)
+
+
+def fact_of(attempt: Attempt) -> AttemptFact:
+    """Return what the judge may know of an attempt."""
+    return AttemptFact(
+        cell=attempt.cell,
+        number=attempt.number,
+        result=attempt.result,
+        reason=attempt.reason,
+        exit_code=attempt.exit_code,
+        end_utc=attempt.end_utc,
+    )
+
+
+def _decision(case: _Case) -> None:
+    """Step 9."""
+    plan, facts, decision = case.plan, case.facts, case.decision
+    assert plan and facts and decision
+    try:
+        case.derived = judge.decide(plan, facts)
+    except ValueError as error:
+        case.find(layout.FACTS, f"cannot be judged: {error}")
+        return
+    derived = case.derived
+    case.agree(layout.DECISION, decision.verdict, derived.verdict, "the verdict derived again")
+    for told, again in (
+        (decision.gates, derived.gates),
+        (decision.signals, derived.signals),
+        (decision.cells, derived.cells),
+    ):
+        _agree_decided(case, told, again)
+    case.agree(layout.DECISION, decision, derived, "the decision derived again")
+
+
+def _agree_decided(case: _Case, told: Sequence[Any], again: Sequence[Any]) -> None:
+    for one, other in zip(told, again, strict=False):
+        if one != other:
+            name = getattr(one, "id", None)
+            name = one.cell if name is None else name
+            case.find(f"{layout.DECISION} {name}", "does not follow from plan and facts")
+
+
+def _tracker(case: _Case) -> None:
+    """Step 10."""
+    decision = case.decision
+    assert decision
+    place = f"{layout.DOCUMENTS}/{layout.TRACKER}"
+    value = _try(case, place, codec.parse)
+    if value is None:
+        return
+    try:
+        told = (
+            value["verdict"],
+            {gate["id"]: gate["status"] for gate in value["gates"]},
+            {signal["id"]: signal["status"] for signal in value["signals"]},
+        )
+    except (KeyError, TypeError):
+        case.find(place, "is not a gate tracker")
+        return
+    gates = {gate.id: gate.status for gate in decision.gates}
+    signals = {signal.id: signal.status for signal in decision.signals}
+    case.agree(place, told, (decision.verdict, gates, signals), "the decision")
+
+
+def _expected(case: _Case) -> None:
+    """Step 11."""
+    if case.expect_root == case.final_root:
+        case.expected = "final"
+    elif case.expect_root == case.plan_root:
+        case.expected = "plan"
+    else:
+        case.find(layout.CHECKPOINT, f"the expected root is neither root: {case.expect_root:.80}")
