@@ -29,7 +29,8 @@ def _as_of(path: Path) -> str:
 def verdict(plan: dict[str, Any], decision: dict[str, Any]) -> tuple[list[str], list[str]]:
     """Return one line per required cell that did not pass, and one per optional one."""
     decided = {cell["cell"]: cell for cell in decision["cells"]}
-    required, optional = [], []
+    required: list[str] = []
+    optional: list[str] = []
     for cell in plan["cells"]:
         outcome = decided.get(cell["id"], {"passed": False, "result": "absent", "reason": ""})
         if outcome["passed"] is not True:
