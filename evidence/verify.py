@@ -308,6 +308,7 @@ def _journal(case: _Case) -> None:
 
 
 def _agree_attempts(case: _Case, told: Sequence[Attempt], run: Sequence[Attempt]) -> None:
+    told = seal.final_paths(told)
     journaled = {(attempt.cell, attempt.number): attempt for attempt in told}
     listed = {(attempt.cell, attempt.number): attempt for attempt in run}
     for cell, number in sorted(journaled.keys() | listed.keys()):

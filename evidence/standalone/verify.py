@@ -1160,7 +1160,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from evidence import chain, codec, layout
 from evidence.model import Attempt, Leaf, Plan, Run
@@ -1223,6 +1223,24 @@ def deciding(run: Run) -> dict[str, Attempt]:
         if attempt.cell not in last or last[attempt.cell].number < attempt.number:
             last[attempt.cell] = attempt
     return last
+
+
+def final_paths(attempts: Sequence[Attempt]) -> tuple[Attempt, ...]:
+    """Return the attempts with their logs named as they lie now: only the last has the plain name.
+
+    The journal keeps the name of the moment at which an attempt ended.
+    """
+    last: dict[str, int] = {}
+    for attempt in attempts:
+        last[attempt.cell] = max(attempt.number, last.get(attempt.cell, 0))
+    return tuple(_named(attempt, last[attempt.cell]) for attempt in attempts)
+
+
+def _named(attempt: Attempt, last: int) -> Attempt:
+    path = layout.log_path(attempt.cell, attempt.number, last)
+    if attempt.log is None or attempt.log.path == path:
+        return attempt
+    return dataclasses.replace(attempt, log=dataclasses.replace(attempt.log, path=path))
 
 
 def status_tsv(plan: Plan, run: Run) -> bytes:
@@ -2264,6 +2282,7 @@ def _journal(case: _Case) -> None:
 
 
 def _agree_attempts(case: _Case, told: Sequence[Attempt], run: Sequence[Attempt]) -> None:
+    told = seal.final_paths(told)
     journaled = {(attempt.cell, attempt.number): attempt for attempt in told}
     listed = {(attempt.cell, attempt.number): attempt for attempt in run}
     for cell, number in sorted(journaled.keys() | listed.keys()):

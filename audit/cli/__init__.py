@@ -1,0 +1,86 @@
+"""The shell of the audit engine: `arco-audit`. Words in, exit code out; the only wiring.
+
+Subcommands are loaded when they are called, so that help costs one import of click. Every refusal
+becomes one clear message with its next step; a fault of ours exits 70 and keeps its traceback in a
+file.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import NoReturn
+
+import click
+
+from audit import __version__
+from audit.cli import failure
+
+COMMANDS = {
+    "init": "write a starter audit.toml for this repository",
+    "plan": "show what a run would do, and run nothing",
+    "run": "run the command matrix, judge the evidence, seal it",
+    "resume": "continue a run that was interrupted or killed",
+    "status": "show the gates and the open signals of a run",
+    "decide": "derive the decision of a run again, at any instant",
+    "render": "write the documents of a run, or check the committed ones",
+    "publish": "copy the documents of a run to where they are committed",
+    "report": "show where the report page of a run is, or open it",
+    "verify": "check that a bundle is whole, complete and rightly judged",
+    "check": "find what a gate tracker claims and its evidence does not carry",
+    "import": "turn a gate tracker into an audit.toml and its claims",
+    "doctor": "say what this machine and this repository lack for an audit",
+}
+"""Every subcommand with its short help, in the order of use."""
+
+
+class _Lazy(click.Group):
+    """A group that imports `audit.cli.<name>_command` only when that command is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"audit.cli.{cmd_name}_command")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            raise click.UsageError(failure.unknown_command(args[0], list(COMMANDS)), ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=_Lazy,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="First steps: arco-audit init, then arco-audit run. Exit codes: 0 ready, 1 a gate is not"
+    " satisfied, 2 usage or configuration, 3 a bundle does not verify, 70 our fault,"
+    " 130 interrupted.",
+)
+@click.version_option(__version__, prog_name="arco-audit")
+def group() -> None:
+    """Release readiness that can be proved.
+
+    Runs a release's command matrix, seals what it saw, derives the status of every signal and gate
+    from it, and shows the verdict.
+
+    \b
+    Examples:
+      arco-audit init                     write audit.toml for this repository
+      arco-audit run                      audit it
+      arco-audit verify RUN               check the evidence of a run
+    """
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with its code."""
+    sys.exit(failure.run(group))

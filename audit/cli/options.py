@@ -1,0 +1,85 @@
+"""Options that several subcommands share, and where they lead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from audit import runs
+from audit.errors import AuditError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+DEFINITION = "audit.toml"
+DEFAULT_OUTPUTS = ("release_evidence/",)
+"""Where runs lie when no definition can be read to say so."""
+
+
+def repo(function: F) -> F:
+    """Add `--repo DIR`: any folder inside the repository."""
+    return click.option(
+        "--repo",
+        type=click.Path(path_type=Path, file_okay=False, exists=True),
+        default=Path(),
+        metavar="DIR",
+        help="A folder inside the repository (default: this one).",
+    )(function)
+
+
+def definition(function: F) -> F:
+    """Add `--definition FILE`."""
+    return click.option(
+        "--definition",
+        type=click.Path(path_type=Path, dir_okay=False),
+        default=None,
+        metavar="FILE",
+        help=f"The definition (default: {DEFINITION} at the root of the repository).",
+    )(function)
+
+
+def json(function: F) -> F:
+    """Add `--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")(
+        function
+    )
+
+
+def run(function: F) -> F:
+    """Add the argument RUN."""
+    return click.argument("run", default="", metavar="[RUN]")(function)
+
+
+def root_of(folder: Path) -> Path:
+    """Return the root of the repository that holds a folder, or the folder itself.
+
+    Looks for `.git` only, so that reading a bundle needs neither git nor a repository.
+    """
+    start = folder.resolve()
+    for candidate in (start, *start.parents):
+        if (candidate / ".git").exists():
+            return candidate
+    return start
+
+
+def run_folder(repo: Path, definition: Path | None, name: str) -> Path:
+    """Return the folder of the run that RUN names, or of the newest one."""
+    if name and Path(name).is_dir():
+        return runs.find([], name) if (Path(name) / "plan.json").exists() else Path(name)
+    root = root_of(repo)
+    return runs.find([root / output for output in outputs(root, definition)], name)
+
+
+def outputs(root: Path, definition: Path | None) -> tuple[str, ...]:
+    """Return the output roots that the definition declares; the default where it cannot be read."""
+    path = definition or root / DEFINITION
+    if not path.is_file():
+        return DEFAULT_OUTPUTS
+    from audit.definition import load
+
+    try:
+        return tuple(load(path).audit.outputs[:1])
+    except AuditError:
+        return DEFAULT_OUTPUTS

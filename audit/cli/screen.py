@@ -1,0 +1,107 @@
+"""How results look on a screen or in a pipe: aligned tables, coloured statuses, plain in a pipe.
+
+click takes colours out where stdout is no terminal. Nothing here decides anything.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from evidence import codec
+from evidence.model import Decision, Plan
+from evidence.seal import escape
+
+COLOURS = {
+    "GO": "green",
+    "PARTIAL": "yellow",
+    "BLOCKED-EXTERNAL": "magenta",
+    "NO-GO": "red",
+    "passed": "green",
+    "failed": "red",
+    "timed_out": "red",
+    "could_not_run": "yellow",
+    "skipped": "yellow",
+    "interrupted": "magenta",
+    "absent": "magenta",
+    "ok": "green",
+    "FAILED": "red",
+    "VERIFIED": "green",
+    "NOT VERIFIED": "red",
+    "error": "red",
+    "warning": "yellow",
+}
+
+
+def say(text: str = "", *, error: bool = False) -> None:
+    """Print one line."""
+    click.echo(text, err=error)
+
+
+def coloured(word: str) -> str:
+    """Return a status word in its colour."""
+    return click.style(word, fg=COLOURS[word], bold=True) if word in COLOURS else word
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return aligned lines: cells of one line each, the last column as long as it is."""
+    cells = [[escape(cell) for cell in row] for row in rows]
+    widths = [max(map(_width, column)) for column in zip(header, *cells, strict=True)]
+    lines = [click.style(_row(header, widths), bold=True)]
+    for row in cells:
+        text = _row(row, widths)
+        lines.append(_with_colours(text, row, widths))
+    return lines
+
+
+def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
+    padded = [
+        cell + " " * (width - _width(cell)) for cell, width in zip(cells, widths, strict=True)
+    ]
+    return "  ".join(padded).rstrip()
+
+
+def _with_colours(text: str, row: Sequence[str], widths: Sequence[int]) -> str:
+    """Colour the status cells of a padded line, from the right so that places stay right."""
+    at = len("  ".join(" " * width for width in widths))
+    for cell, width in zip(reversed(row), reversed(widths), strict=True):
+        at -= width
+        if cell in COLOURS and text.isascii():
+            text = text[:at] + coloured(cell) + text[at + len(cell) :]
+        at -= 2
+    return text
+
+
+def _width(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def as_json(value: Any) -> None:
+    """Print a JSON value in canonical form."""
+    say(codec.encode(value).decode("utf-8", "replace").rstrip("\n"))
+
+
+def decision_lines(plan: Plan, decision: Decision) -> list[str]:
+    """Return a decision as lines: the verdict, the gates, what is open and who does what next."""
+    names = {gate.id: gate.name for gate in plan.gates}
+    owners = {signal.id: signal.owner for signal in plan.signals}
+    gates = [
+        [str(gate.id), names[gate.id], gate.status, str(gate.closed), str(gate.open), gate.reason]
+        for gate in decision.gates
+    ]
+    lines = table(("gate", "area", "status", "closed", "open", "why"), gates)
+    open_ = [
+        [item.id, item.status, owners[item.id], item.reason, item.next_step]
+        for item in decision.signals
+        if item.status != "GO"
+    ]
+    if open_:
+        lines += ["", *table(("signal", "status", "owner", "why", "next step"), open_)]
+    cells = [[cell.cell, cell.result, cell.reason] for cell in decision.cells if not cell.passed]
+    if cells:
+        lines += ["", *table(("cell", "result", "why"), cells)]
+    lines += ["", f"verdict: {coloured(decision.verdict)}  as of {decision.as_of}"]
+    return lines + [f"  {blocker}" for blocker in decision.blockers]

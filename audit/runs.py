@@ -1,0 +1,118 @@
+"""Runs that lie on the disk: found by name or as the newest, and read as records.
+
+Reads only. Whether what is read can be trusted is the verifier's question.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from audit.errors import Corrupt, Invalid
+from evidence import archive, codec, journal, layout
+from evidence.codec import Malformed
+from evidence.folder import Folder
+from evidence.model import Decision, Facts, Plan, Run
+
+T = TypeVar("T")
+
+DEPTH_MAX = 8
+"""Folders between an output root and a run: the audit id and the segments of a label."""
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """The records of a run that was judged."""
+
+    folder: Path
+    plan: Plan
+    run: Run
+    facts: Facts
+    decision: Decision
+
+
+def find(roots: list[Path], name: str) -> Path:
+    """Return the folder of a run: a path, a label below one of the output roots, or the newest.
+
+    Raises:
+        Invalid: there is none; names what was looked for and what is there.
+    """
+    if name and (Path(name) / layout.PLAN).is_file():
+        return Path(name)
+    found = [folder for root in roots for folder in _below(root, 0)]
+    if name:
+        wanted = [folder for folder in found if _ends_with(folder, name)]
+        if len(wanted) == 1:
+            return wanted[0]
+        listed = ", ".join(sorted(str(folder) for folder in (wanted or found))[:5]) or "none"
+        problem = "several runs are called" if wanted else "no run is called"
+        raise Invalid(
+            f"{problem} name=`{name}` runs=`{listed}`", next_step="name the folder of the run"
+        )
+    if not found:
+        places = ", ".join(map(str, roots))
+        raise Invalid(f"no run lies below roots=`{places}`", next_step="arco-audit run")
+    return max(found, key=lambda folder: (_opened(folder), str(folder)))
+
+
+def _ends_with(folder: Path, name: str) -> bool:
+    words = Path(name).parts
+    return folder.parts[-len(words) :] == words
+
+
+def _below(folder: Path, depth: int) -> Iterator[Path]:
+    """Folders that hold a plan; nothing inside such a folder is a run of its own."""
+    if (folder / layout.PLAN).is_file():
+        yield folder
+        return
+    if depth < DEPTH_MAX and folder.is_dir():
+        with os.scandir(folder) as entries:
+            inner = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+        for path in inner:
+            yield from _below(Path(path), depth + 1)
+
+
+def _opened(folder: Path) -> str:
+    """When a run was opened; a run without a journal sorts before all others."""
+    try:
+        with (folder / layout.JOURNAL).open("rb") as stream:
+            told = journal.read(stream.readline())
+    except OSError:
+        return ""
+    first = told.records[0] if told.records else None
+    return first.utc if isinstance(first, journal.Opened) else ""
+
+
+def load(folder: Path) -> Records:
+    """Return the records of a finished run.
+
+    Raises:
+        Invalid: the run was not finished: says to resume it.
+        Corrupt: a record cannot be read.
+    """
+    if not archive.is_sealed(folder):
+        raise Invalid(
+            "this run was not finished, so nothing was decided",
+            place=str(folder),
+            next_step=f"arco-audit resume {folder}",
+        )
+    return Records(
+        folder,
+        record(folder, layout.PLAN, Plan),
+        record(folder, layout.RUN, Run),
+        record(folder, layout.FACTS, Facts),
+        record(folder, layout.DECISION, Decision),
+    )
+
+
+def record(folder: Path, name: str, cls: type[T]) -> T:
+    """Return one record of a run. Raises `Corrupt`."""
+    try:
+        return codec.read(cls, Folder(str(folder)).read(name))
+    except Malformed as error:
+        raise Corrupt(
+            str(error), place=str(folder / name), next_step=f"arco-audit verify {folder}"
+        ) from error

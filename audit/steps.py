@@ -1,0 +1,475 @@
+"""The program as a list: define, plan, seal, run, judge, render, verify.
+
+Each step takes the value of the one before and hands on its own; a shell calls them in order and
+shows what they hand on. Here lives the order, and the wiring of the rooms that do the work; no rule
+of any room is here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import os
+import platform
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audit import __version__, runner
+from audit import plan as planning
+from audit.errors import Conflict, Corrupt, Invalid
+from audit.runs import Records
+from evidence import archive, codec, journal, judge, layout, seal, standalone, subject, verify
+from evidence.chain import Checkpoint
+from evidence.folder import Folder, in_threads
+from evidence.model import (
+    Attempt,
+    Decision,
+    EngineFact,
+    Facts,
+    Plan,
+    Run,
+    Tool,
+    Variable,
+)
+from evidence.redact import Redactor, find_secrets
+
+if TYPE_CHECKING:
+    from audit.definition import Definition
+    from audit.repo import Repository
+
+DEFINITION = "audit.toml"
+TOOL = "arco-audit"
+RECORDED = (
+    *("CI", "GITHUB_ACTIONS", "GITHUB_REF", "GITHUB_REPOSITORY", "GITHUB_RUN_ATTEMPT"),
+    *("GITHUB_RUN_ID", "GITHUB_SHA", "GITHUB_WORKFLOW", "GITLAB_CI", "CI_COMMIT_SHA"),
+    *("CI_JOB_ID", "CI_PIPELINE_ID", "LANG", "LC_ALL", "PYTHONHASHSEED", "SOURCE_DATE_EPOCH", "TZ"),
+)
+"""Variables that every run records; the definition adds to them, and everything is redacted."""
+JOBS_MAX = 4
+"""Cells at a time when the definition names no number: more rarely helps on one machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a person asks of a run; None leaves a choice to the definition."""
+
+    repo: Path
+    definition: Path | None = None
+    label: str = ""
+    jobs: int | None = None
+    fail_fast: bool | None = None
+    allow_dirty: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A run before its first command. `real` has the words that are executed, `plan` those that
+    are written: redacted. `folder` is relative to the repository's root."""
+
+    repository: Repository
+    definition: Definition
+    real: Plan
+    plan: Plan
+    plan_root: str
+    folder: str
+    redactor: Redactor
+
+    @property
+    def path(self) -> Path:
+        """Where the run's folder lies."""
+        return self.repository.root / self.folder
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A run whose plan root is on the disk. `past` holds attempts of earlier processes."""
+
+    prepared: Prepared
+    writer: runner.JournalWriter
+    opened: journal.Opened
+    past: tuple[Attempt, ...]
+    resumed: int
+    closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A sealed run."""
+
+    records: Records
+    tracker: Mapping[str, Any]
+    point: Checkpoint
+    report: verify.Report
+
+
+# --- define and plan ------------------------------------------------------------------------------
+
+
+def define(wish: Wish) -> tuple[Repository, Definition]:
+    """Return the repository and the definition that a wish names.
+
+    Raises:
+        Invalid: no repository, no definition, or one with problems; an enclosing run audits it.
+    """
+    from audit.definition import load
+    from audit.repo import Repository
+
+    repository = Repository.open(wish.repo)
+    enclosing = runner.enclosing_roots(os.environ)
+    if str(repository.root.resolve()) in enclosing:
+        raise Invalid(
+            "an enclosing run audits this repository already, so this one would never end",
+            place=str(repository.root),
+            next_step="take the command that starts an audit out of the matrix",
+        )
+    path = wish.definition or repository.root / DEFINITION
+    if wish.definition is None and not path.exists():
+        raise Invalid(
+            "there is no definition", place=str(path), next_step="write a starter: arco-audit init"
+        )
+    return repository, load(path)
+
+
+def prepare(
+    wish: Wish, repository: Repository, definition: Definition, *, utc: str, label: str = ""
+) -> Prepared:
+    """Return the plan of a run, with everything decided that can be before the first command.
+
+    `label` is that of a run to be resumed. Raises `Invalid` for a dirty tree, an unknown baseline,
+    a matrix that does not compile or a label that is no path.
+    """
+    about = repository.subject(definition.audit.outputs)
+    if about.dirty and not wish.allow_dirty:
+        raise Invalid(
+            f"the working tree differs from its commit paths=`{', '.join(about.dirty[:5])}`",
+            place=str(repository.root),
+            next_step="commit or stash, or run with --allow-dirty, which can never be GO",
+        )
+    label = label or wish.label or f"{utc.replace('-', '').replace(':', '')}-{about.commit[:7]}"
+    planning.check_label(label)
+    compiled = planning.compile_plan(
+        definition,
+        about,
+        label=label,
+        baseline_commit=_baseline(repository, definition.audit.baseline),
+        tool=Tool(TOOL, __version__),
+        claims=planning.load_claims(definition),
+        interpreter=sys.executable,
+    )
+    rules = dataclasses.replace(
+        compiled.rules,
+        jobs=wish.jobs or compiled.rules.jobs or min(JOBS_MAX, os.cpu_count() or 1),
+        fail_fast=compiled.rules.fail_fast if wish.fail_fast is None else wish.fail_fast,
+    )
+    real = dataclasses.replace(compiled, rules=rules)
+    redactor = Redactor(find_secrets(_environment_of(real), real.rules.secret_env))
+    written = planning.redacted(real, redactor.text)
+    return Prepared(
+        repository=repository,
+        definition=definition,
+        real=real,
+        plan=written,
+        plan_root=seal.root_of(seal.plan_leaves(written)),
+        folder=layout.run_folder(real.rules.outputs[0], real.audit.id, label),
+        redactor=redactor,
+    )
+
+
+def _baseline(repository: Repository, revision: str) -> str:
+    if not revision:
+        return repository.root_commit() or ""
+    return repository.require(revision)
+
+
+def _environment_of(plan: Plan) -> dict[str, str]:
+    """All variables that any child can see: ours, and those that cells set."""
+    set_by_cells = dict(line.partition("=")[::2] for cell in plan.cells for line in cell.env)
+    return {**set_by_cells, **os.environ}
+
+
+# --- seal -----------------------------------------------------------------------------------------
+
+
+@contextmanager
+def begin(prepared: Prepared, clock: runner.Clock) -> Iterator[Begun]:
+    """Create the run's folder, write the plan, and put the plan root into the journal.
+
+    Raises:
+        Conflict: a run of that label exists.
+        Unavailable: the folder cannot be written.
+    """
+    path = prepared.path
+    if (path / layout.PLAN).exists() or (path / layout.JOURNAL).exists():
+        raise Conflict(
+            f"a run of this label exists label=`{prepared.plan.label}`",
+            place=str(path),
+            next_step="choose another --label, or continue it with arco-audit resume",
+        )
+    path.mkdir(parents=True, exist_ok=True)
+    with _held(path):
+        archive.put_all(path, dict(_promised(prepared)))
+        writer = runner.JournalWriter.create(path)
+        run_id = f"{prepared.plan.audit.id}-{os.urandom(8).hex()}"
+        opened = journal.Opened(
+            "opened", run_id, prepared.plan.label, prepared.plan_root, clock.utc()
+        )
+        writer.append(opened)
+        yield Begun(prepared, writer, opened, (), 0, closed=False)
+
+
+def _promised(prepared: Prepared) -> Iterator[tuple[str, bytes]]:
+    raw = (data for _, data in prepared.repository.tree_objects(prepared.plan.subject.commit))
+    yield f"{layout.OBJECTS}/{subject.OBJECTS_FILE}", b"".join(raw)
+    yield layout.VERIFIER, standalone.committed()
+    yield layout.PLAN, codec.write(prepared.plan)
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[None]:
+    try:
+        with archive.hold(path):
+            yield
+    except archive.Busy as error:
+        raise Conflict(
+            "another process works on this run",
+            place=str(path),
+            next_step="wait for it, or end it, then arco-audit resume",
+        ) from error
+
+
+@contextmanager
+def take_up(prepared: Prepared, clock: runner.Clock) -> Iterator[Begun]:
+    """Continue a run that was interrupted or killed, exactly as it was planned.
+
+    Raises:
+        Invalid: it was finished; or subject, definition or tool are not those of its plan.
+        Conflict: another process works on it.
+    """
+    path = prepared.path
+    with _held(path):
+        if archive.is_sealed(path):
+            raise Invalid(
+                "this run is finished and sealed", place=str(path), next_step="arco-audit status"
+            )
+        _same_plan(prepared)
+        found = runner.recover(path, clock=clock)
+        yield Begun(
+            prepared, found.writer, found.opened, found.past, found.resumed, closed=found.closed
+        )
+
+
+def _same_plan(prepared: Prepared) -> None:
+    """Refuse to continue under another plan, and say which part of it differs."""
+    path = prepared.path / layout.PLAN
+    try:
+        written = codec.read(Plan, path.read_bytes())
+    except codec.Malformed as error:
+        raise Corrupt(str(error), place=str(path), next_step="start a new run") from error
+    if written == prepared.plan:
+        return
+    leaves = {leaf.name: leaf.hash for leaf in seal.plan_leaves(written)}
+    now = {leaf.name: leaf.hash for leaf in seal.plan_leaves(prepared.plan)}
+    names = [name for name in {**leaves, **now} if leaves.get(name) != now.get(name)]
+    parts = ", ".join(name.removeprefix("plan/") for name in names[:5])
+    raise Invalid(
+        f"the run was planned otherwise differs=`{parts}`",
+        place=str(path),
+        next_step="check out the commit and the definition of that run, or start a new one",
+    )
+
+
+# --- run ------------------------------------------------------------------------------------------
+
+
+def execute(
+    begun: Begun, events: runner.Events, stop: threading.Event, clock: runner.Clock
+) -> tuple[Attempt, ...]:
+    """Run what has no verdict yet; return all attempts of the run, with their logs as they lie.
+
+    When `stop` is set, what ran is interrupted and recorded, and the run can be resumed.
+    """
+    if begun.closed:
+        return seal.final_paths(begun.past)
+    prepared = begun.prepared
+    options = runner.RunOptions(
+        jobs=prepared.real.rules.jobs,
+        fail_fast=prepared.real.rules.fail_fast,
+        run_id=begun.opened.run,
+        root=prepared.repository.root,
+        folder=prepared.path,
+    )
+    attempts = runner.run_cells(
+        planning.order(prepared.real),
+        options=options,
+        redactor=prepared.redactor,
+        journal=begun.writer,
+        past=begun.past,
+        clock=clock,
+        events=events,
+        stop=stop,
+    )
+    return seal.final_paths(attempts)
+
+
+# --- judge, render, verify ------------------------------------------------------------------------
+
+
+def finish(begun: Begun, attempts: tuple[Attempt, ...], clock: runner.Clock) -> Finished:
+    """Close the journal, judge the facts, render the documents, seal it all and verify it."""
+    prepared = begun.prepared
+    closed_utc = _close(begun, attempts, clock)
+    run = _run_record(begun, attempts, closed_utc)
+    records, tracker = _judge(prepared, run)
+    point = _seal(prepared, records, tracker)
+    report = verify.verify(
+        Folder(str(prepared.path)), expect_root=point.final_root, each=in_threads
+    )
+    if not report.ok:
+        raise Corrupt(
+            "the evidence changed while it was sealed",
+            place=str(prepared.path),
+            next_step=f"arco-audit verify {prepared.path} names what changed; then run again",
+        )
+    return Finished(records, tracker, point, report)
+
+
+def _close(begun: Begun, attempts: tuple[Attempt, ...], clock: runner.Clock) -> str:
+    """Write the journal's last record, or find it where a crash came after it."""
+    path = begun.prepared.path / layout.JOURNAL
+    if begun.closed:
+        last = journal.read(path.read_bytes()).records[-1]
+        assert isinstance(last, journal.Closed)
+        return last.utc
+    # A wall clock that was set back must not make the evidence younger than the decision.
+    utc = max([clock.utc(), *(attempt.end_utc for attempt in attempts)])
+    begun.writer.append(journal.Closed("closed", utc, len(attempts)))
+    return utc
+
+
+def _run_record(begun: Begun, attempts: tuple[Attempt, ...], closed_utc: str) -> Run:
+    prepared = begun.prepared
+    text = prepared.redactor.text
+    wanted = (*RECORDED, *prepared.plan.rules.record_env)
+    names = [
+        name
+        for name in sorted(os.environ)
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in wanted)
+    ]
+    return Run(
+        format_version=1,
+        id=begun.opened.run,
+        label=prepared.plan.label,
+        plan_root=prepared.plan_root,
+        start_utc=begun.opened.utc,
+        end_utc=closed_utc,
+        clock="system wall clock in UTC; durations from its monotonic clock",
+        host=(
+            Variable("machine", platform.machine()),
+            Variable("processors", str(os.cpu_count() or 1)),
+            Variable("python", platform.python_version()),
+            Variable("system", f"{platform.system()} {platform.release()}"),
+        ),
+        environment=tuple(Variable(name, text(os.environ[name])) for name in names),
+        uncovered=prepared.redactor.uncovered,
+        resumed=begun.resumed,
+        attempts=attempts,
+    )
+
+
+def _judge(prepared: Prepared, run: Run) -> tuple[Records, Mapping[str, Any]]:
+    """Gather the facts and decide; the tracker's own validity is one of the facts."""
+    from audit.facts import gather
+    from audit.render import schema
+
+    outputs = prepared.plan.rules.outputs
+
+    def facts_with(tracker_problem: str) -> Facts:
+        return gather(
+            prepared.plan,
+            run.attempts,
+            prepared.path,
+            prepared.repository,
+            as_of=run.end_utc,
+            subject_after=after,
+            engine=(_plan_sealed(prepared), _tracker_valid(tracker_problem)),
+        )
+
+    after = prepared.repository.subject_after(prepared.plan.subject, outputs)
+    facts = facts_with("")
+    decision = judge.decide(prepared.plan, facts)
+    problems = schema.validate(_tracker(prepared, run, facts, decision))
+    if problems:
+        facts = facts_with(f"{problems[0].place}: {problems[0].problem}")
+        decision = judge.decide(prepared.plan, facts)
+    records = Records(prepared.path, prepared.plan, run, facts, decision)
+    return records, _tracker(prepared, run, facts, decision)
+
+
+def _tracker(prepared: Prepared, run: Run, facts: Facts, decision: Decision) -> dict[str, Any]:
+    from audit.render import tracker
+
+    return tracker.build(
+        prepared.plan,
+        facts,
+        decision,
+        folder=prepared.folder,
+        generated_at_utc=run.end_utc,
+        plan_root=prepared.plan_root,
+    )
+
+
+def _plan_sealed(prepared: Prepared) -> EngineFact:
+    """Whether the journal has the plan root before anything started."""
+    told = journal.read((prepared.path / layout.JOURNAL).read_bytes())
+    first = told.records[0] if told.records else None
+    holds = isinstance(first, journal.Opened) and first.plan_root == prepared.plan_root
+    reason = "the plan root was recorded before the first command" if holds else "no plan root"
+    return EngineFact("plan_sealed", holds, reason)
+
+
+def _tracker_valid(problem: str) -> EngineFact:
+    reason = problem or "the gate tracker is valid against its schema"
+    return EngineFact("tracker_valid", not problem, reason)
+
+
+def _seal(prepared: Prepared, records: Records, tracker: Mapping[str, Any]) -> Checkpoint:
+    from audit.render import documents, report
+
+    path = prepared.path
+    pages: dict[str, bytes] = documents.render(tracker)
+    files = {
+        layout.RUN: codec.write(records.run),
+        layout.FACTS: codec.write(records.facts),
+        layout.DECISION: codec.write(records.decision),
+        layout.STATUS_TSV: seal.status_tsv(records.plan, records.run),
+        **{f"{layout.DOCUMENTS}/{name}": data for name, data in pages.items()},
+        layout.REPORT: report.page(view_of(records, tracker)),
+    }
+    archive.put_all(path, files)
+    return archive.close(path, records.plan, records.run)
+
+
+def view_of(records: Records, tracker: Mapping[str, Any]) -> Any:
+    """Return what the report page shows, with a way to read the logs of the run."""
+    from audit.render import report
+
+    return report.view(records, tracker, read=_log_reader(records.folder))
+
+
+def _log_reader(folder: Path) -> Callable[[str, int, int], bytes]:
+    """A reader of bytes `start` to `stop` of a log; empty where there is none."""
+
+    def read(path: str, start: int, stop: int) -> bytes:
+        try:
+            with (folder / path).open("rb") as stream:
+                stream.seek(start)
+                return stream.read(stop - start)
+        except FileNotFoundError:
+            return b""
+
+    return read
