@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 ENTRIES_MAX = 2_000_000
 """Entries of one tree: above it, a few small objects are pretending to be a huge tree."""
-DEPTH_MAX = 1_000
+DEPTH_MAX = 512
 """Folders inside folders of one tree."""
 
 _OPTIONS = {
