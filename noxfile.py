@@ -27,10 +27,13 @@ PROJECT_LOCKS = (
 """Locks that hold the project's own dependencies, beside those of the session."""
 TOOL_LOCKS = ("nox", "lint", "advisories")
 
+SUITE = ("-n", "auto", "--ignore=tests/house")
+"""Words for pytest where the whole suite runs; what `house` runs is left to `house`."""
+
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.error_on_missing_interpreters = True
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["lint", "types", "house", "tests", "docs"]
+nox.options.sessions = ["lint", "types", "house", "tests", "docs", "doctests"]
 os.environ["UV_PYTHON_DOWNLOADS"] = "never"
 
 
@@ -75,6 +78,13 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session
+def fmt_check(session: nox.Session) -> None:
+    """Check formatting alone."""
+    install(session, "lint")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
 def types(session: nox.Session) -> None:
     """Check types with mypy --strict and with pyright."""
     install_project(session, "types")
@@ -94,29 +104,36 @@ def house(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests with the base dependencies on the interpreter that runs nox."""
     install_project(session, "tests")
-    pytest(session, "-n", "auto", junit="tests")
+    pytest(session, *SUITE, junit="tests")
 
 
 @nox.session
 def tests_all(session: nox.Session) -> None:
     """Run the tests with every optional feature installed."""
     install_project(session, "tests-all")
-    pytest(session, "-n", "auto", junit="tests-all")
+    pytest(session, *SUITE, junit="tests-all")
 
 
 @nox.session
 def lowest(session: nox.Session) -> None:
     """Run the tests on exactly the lower bounds that the package declares."""
     install_project(session, "lowest")
-    pytest(session, "-n", "auto", junit="lowest")
+    pytest(session, *SUITE, junit="lowest")
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the guide with warnings as errors, and run every example in a docstring."""
+    """Build the guide with warnings as errors."""
     install_project(session, "docs")
     session.run("mkdocs", "build", "--quiet", "--strict", "--site-dir", "build/site")
-    pytest(session, "--doctest-modules", "audit", "evidence", junit="docs")
+
+
+@nox.session
+def doctests(session: nox.Session) -> None:
+    """Run every example that stands in a docstring or in the guide."""
+    install_project(session, "tests")
+    words = ("--doctest-modules", "--doctest-glob=*.md", "audit", "evidence", "docs/guide")
+    pytest(session, *words, junit="doctests")
 
 
 @nox.session
@@ -201,8 +218,7 @@ def tests_on(session: nox.Session, version: str, python: str) -> None:
     session.run(*pip, *locked, external=True, silent=True)
     session.run(*pip, *project, external=True, silent=True)
     report = f"--junitxml=build/junit-pythons-{version}.xml"
-    suite = ("-m", "pytest", "-q", "-n", "auto", report)
-    session.run(own, *suite, *session.posargs, external=True)
+    session.run(own, "-m", "pytest", "-q", *SUITE, report, *session.posargs, external=True)
 
 
 def pythons_of(session: nox.Session, versions: tuple[str, ...]) -> None:
