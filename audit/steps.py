@@ -40,6 +40,7 @@ from evidence.redact import Redactor, find_secrets
 
 if TYPE_CHECKING:
     from audit.definition import Definition
+    from audit.render.pagelogs import LogExcerpt
     from audit.repo import Repository
 
 DEFINITION = "audit.toml"
@@ -168,7 +169,12 @@ def prepare(
     )
     real = dataclasses.replace(compiled, rules=rules)
     redactor = Redactor(find_secrets(_environment_of(real), real.rules.secret_env))
-    written = planning.redacted(real, redactor.text)
+
+    def written_word(word: str) -> str:
+        # Where this machine keeps its Python is nobody's business, and would change the plan root.
+        return "python" if word == sys.executable else redactor.text(word)
+
+    written = planning.redacted(real, written_word)
     return Prepared(
         repository=repository,
         definition=definition,
@@ -260,6 +266,16 @@ def take_up(prepared: Prepared, clock: runner.Clock) -> Iterator[Begun]:
         found = runner.recover(path, clock=clock)
         yield Begun(
             prepared, found.writer, found.opened, found.past, found.resumed, closed=found.closed
+        )
+
+
+def same_folder(prepared: Prepared, folder: Path) -> None:
+    """Raise `Invalid` when a plan does not belong to the folder that is to be resumed."""
+    if prepared.path.resolve() != folder.resolve():
+        raise Invalid(
+            "this run belongs to another audit or repository",
+            place=str(folder),
+            next_step=f"resume it there; here it would lie at {prepared.folder}",
         )
 
 
@@ -411,15 +427,21 @@ def _judge(prepared: Prepared, run: Run) -> tuple[Records, Mapping[str, Any]]:
 
 
 def _tracker(prepared: Prepared, run: Run, facts: Facts, decision: Decision) -> dict[str, Any]:
+    return tracker_of(Records(prepared.path, prepared.plan, run, facts, decision))
+
+
+def tracker_of(records: Records) -> dict[str, Any]:
+    """Return the gate tracker that the records of a run imply."""
     from audit.render import tracker
 
+    plan = records.plan
     return tracker.build(
-        prepared.plan,
-        facts,
-        decision,
-        folder=prepared.folder,
-        generated_at_utc=run.end_utc,
-        plan_root=prepared.plan_root,
+        plan,
+        records.facts,
+        records.decision,
+        folder=layout.run_folder(plan.rules.outputs[0], plan.audit.id, plan.label),
+        generated_at_utc=records.run.end_utc,
+        plan_root=records.run.plan_root,
     )
 
 
@@ -438,38 +460,57 @@ def _tracker_valid(problem: str) -> EngineFact:
 
 
 def _seal(prepared: Prepared, records: Records, tracker: Mapping[str, Any]) -> Checkpoint:
-    from audit.render import documents, report
-
     path = prepared.path
-    pages: dict[str, bytes] = documents.render(tracker)
+    pages = pages_of(tracker)
     files = {
         layout.RUN: codec.write(records.run),
         layout.FACTS: codec.write(records.facts),
         layout.DECISION: codec.write(records.decision),
         layout.STATUS_TSV: seal.status_tsv(records.plan, records.run),
         **{f"{layout.DOCUMENTS}/{name}": data for name, data in pages.items()},
-        layout.REPORT: report.page(view_of(records, tracker)),
+        layout.REPORT: report_page(records, tracker),
     }
     archive.put_all(path, files)
     return archive.close(path, records.plan, records.run)
 
 
-def view_of(records: Records, tracker: Mapping[str, Any]) -> Any:
-    """Return what the report page shows, with a way to read the logs of the run."""
+def pages_of(tracker: Mapping[str, Any]) -> dict[str, bytes]:
+    """Return the gate tracker and every document that follows from it, by path."""
+    from audit.render import documents
+
+    return {layout.TRACKER: codec.encode(tracker), **documents.render(tracker)}
+
+
+def report_page(records: Records, tracker: Mapping[str, Any]) -> bytes:
+    """Return the report page of a run."""
     from audit.render import report
 
-    return report.view(records, tracker, read=_log_reader(records.folder))
+    return report.page(
+        report.ReportView(
+            plan=records.plan,
+            run=records.run,
+            facts=records.facts,
+            decision=records.decision,
+            tracker=tracker,
+            logs=_log_reader(records.folder),
+        )
+    )
 
 
-def _log_reader(folder: Path) -> Callable[[str, int, int], bytes]:
-    """A reader of bytes `start` to `stop` of a log; empty where there is none."""
+def _log_reader(folder: Path) -> Callable[[str], LogExcerpt]:
+    """A reader of the head and tail of a log; a withheld or missing one is empty."""
+    from audit.render.pagelogs import HEAD_BYTES, TAIL_BYTES, LogExcerpt
 
-    def read(path: str, start: int, stop: int) -> bytes:
+    def read(path: str) -> LogExcerpt:
         try:
             with (folder / path).open("rb") as stream:
-                stream.seek(start)
-                return stream.read(stop - start)
+                size = os.fstat(stream.fileno()).st_size
+                if size <= HEAD_BYTES + TAIL_BYTES:
+                    return LogExcerpt(size, stream.read())
+                head = stream.read(HEAD_BYTES)
+                stream.seek(size - TAIL_BYTES)
+                return LogExcerpt(size, head, stream.read(TAIL_BYTES))
         except FileNotFoundError:
-            return b""
+            return LogExcerpt(0, b"")
 
     return read

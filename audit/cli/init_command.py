@@ -1,0 +1,52 @@
+"""`arco-audit init`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from audit.cli import options, screen
+from audit.cli.failure import READY
+from audit.errors import Conflict
+
+
+@click.command("init")
+@options.repo
+@options.json
+@click.option("--stdout", is_flag=True, help="Print the file instead of writing it.")
+def command(repo: Path, as_json: bool, stdout: bool) -> int:
+    """Write a starter audit.toml for the repository it stands in.
+
+    Looks for what is there to run (pytest, nox, tox, ruff, mypy, cargo, npm, go, make, CI files)
+    and writes commands, gates and comments that run at once. An existing file is never overwritten.
+
+    \b
+    Examples:
+      arco-audit init
+      arco-audit init --stdout
+    """
+    from audit.starter import starter
+
+    root = options.root_of(repo)
+    text = starter(root, date=datetime.now(UTC).date().isoformat())
+    path = root / options.DEFINITION
+    if stdout:
+        screen.say(text.rstrip("\n"))
+        return READY
+    try:
+        with path.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError as error:
+        raise Conflict(
+            "there is a definition already",
+            place=str(path),
+            next_step="edit it, or see what a new one would say: arco-audit init --stdout",
+        ) from error
+    if as_json:
+        screen.as_json({"written": str(path)})
+    else:
+        screen.say(f"written: {path}")
+        screen.say("next: read it, commit it, then arco-audit run")
+    return READY

@@ -1,0 +1,49 @@
+"""`arco-audit publish`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from audit import publish as publishing
+from audit import runs
+from audit.cli import options, screen
+from audit.cli.failure import READY
+
+
+@click.command("publish")
+@options.run
+@options.repo
+@options.definition
+@options.json
+def command(run: str, repo: Path, definition: Path | None, as_json: bool) -> int:
+    """Copy the documents of a run to where they are committed, after verifying it.
+
+    They go to the last output root of the definition, by default docs/audits/<audit id>/. Commit
+    them; neither that folder nor the evidence is part of the subject.
+
+    \b
+    Examples:
+      arco-audit publish
+      arco-audit publish head/candidate-2
+    """
+    folder = options.run_folder(repo, definition, run)
+    records = runs.load(folder)
+    root = options.root_of(repo)
+    written = publishing.publish(root, folder, records.plan)
+    size = publishing.folder_bytes(folder)
+    budget = options.budget_bytes(root, definition)
+    if as_json:
+        screen.as_json({"published": [str(path) for path in written], "run_bytes": size})
+    else:
+        for path in written:
+            screen.say(f"published: {path}")
+        screen.say(f"the evidence has {size} bytes" + (f", budget {budget}" if budget else ""))
+    if budget is not None and size > budget:
+        screen.say(
+            f"warning: the evidence is over its budget bytes=`{size}` budget=`{budget}`;"
+            " keep it outside of git, or lower output_limit",
+            error=True,
+        )
+    return READY

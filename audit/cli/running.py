@@ -1,0 +1,150 @@
+"""From a wish to a sealed run: the steps in order, with Ctrl-C, progress and the last words.
+
+`run`, `resume` and `plan` share this. The first Ctrl-C ends the commands and records them as
+interrupted; the run can then be resumed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+from audit import plan as planning
+from audit import runner, steps
+from audit.cli import progress, screen
+from audit.cli.failure import INTERRUPTED, NOT_READY, READY
+from evidence import codec, layout
+from evidence.model import Plan
+
+
+def show_plan(wish: steps.Wish, as_json: bool) -> int:
+    """Print the plan of a run and its root."""
+    repository, definition = steps.define(wish)
+    prepared = steps.prepare(wish, repository, definition, utc=runner.SystemClock().utc())
+    if as_json:
+        screen.as_json({**codec.to_value(prepared.plan), "plan_root": prepared.plan_root})
+        return READY
+    for line in planning.tree_lines(prepared.plan):
+        screen.say(line)
+    screen.say(f"plan root: {prepared.plan_root}")
+    return READY
+
+
+def start(wish: steps.Wish, as_json: bool) -> int:
+    """Run a new audit and return its exit code."""
+    clock = runner.SystemClock()
+    repository, definition = steps.define(wish)
+    prepared = steps.prepare(wish, repository, definition, utc=clock.utc())
+    with steps.begin(prepared, clock) as begun:
+        return _go_on(begun, clock, as_json)
+
+
+def resume(wish: steps.Wish, folder: Path, as_json: bool) -> int:
+    """Continue the run in `folder` and return its exit code."""
+    from audit import runs
+
+    clock = runner.SystemClock()
+    repository, definition = steps.define(wish)
+    written = runs.record(folder, layout.PLAN, Plan)
+    wish = steps.Wish(
+        wish.repo,
+        wish.definition,
+        label=written.label,
+        jobs=written.rules.jobs,
+        fail_fast=written.rules.fail_fast,
+        allow_dirty=True,
+    )
+    prepared = steps.prepare(wish, repository, definition, utc=clock.utc())
+    steps.same_folder(prepared, folder)
+    with steps.take_up(prepared, clock) as begun:
+        return _go_on(begun, clock, as_json)
+
+
+def _go_on(begun: steps.Begun, clock: runner.Clock, as_json: bool) -> int:
+    prepared = begun.prepared
+    quiet = as_json
+    _warn(prepared, quiet)
+    if not quiet:
+        screen.say(f"plan root: {prepared.plan_root}")
+        screen.say(f"evidence: {prepared.folder}")
+    stop = threading.Event()
+    with _interruptible(stop), progress.shown(prepared.plan, begun.past, quiet) as events:
+        attempts = steps.execute(begun, events, stop, clock)
+    if stop.is_set():
+        screen.say(f"interrupted; continue with: arco-audit resume {prepared.folder}", error=True)
+        return INTERRUPTED
+    finished = steps.finish(begun, attempts, clock)
+    return _tell(prepared, finished, as_json)
+
+
+def _warn(prepared: steps.Prepared, quiet: bool) -> None:
+    if prepared.redactor.uncovered:
+        names = ", ".join(prepared.redactor.uncovered)
+        screen.say(f"warning: too short to be redacted, not covered: {names}", error=True)
+    if prepared.plan.subject.dirty and not quiet:
+        screen.say("warning: the working tree is dirty, so this run can never be GO", error=True)
+
+
+def _tell(prepared: steps.Prepared, finished: steps.Finished, as_json: bool) -> int:
+    decision, folder = finished.records.decision, prepared.folder
+    paths = {
+        "summary": f"{folder}/{layout.DOCUMENTS}/{layout.SUMMARY}",
+        "report": f"{folder}/{layout.REPORT}",
+        "evidence": folder,
+    }
+    roots = {"plan_root": finished.point.plan_root, "final_root": finished.point.final_root}
+    if as_json:
+        screen.as_json({**codec.to_value(decision), **paths, **roots})
+    else:
+        screen.say()
+        for line in screen.decision_lines(prepared.plan, decision):
+            screen.say(line)
+        screen.say()
+        for name, path in paths.items():
+            screen.say(f"{name + ':':<12}{path}")
+        screen.say(f"plan root:  {roots['plan_root']}")
+        screen.say(f"final root: {roots['final_root']}")
+    _tell_github(finished, paths, roots, as_json)
+    return READY if decision.verdict == "GO" else NOT_READY
+
+
+def _tell_github(
+    finished: steps.Finished, paths: dict[str, str], roots: dict[str, str], as_json: bool
+) -> None:
+    """Write the step summary and outputs where GitHub asks for them, and annotations to the log."""
+    from audit.render import github
+
+    summary, output = os.environ.get("GITHUB_STEP_SUMMARY"), os.environ.get("GITHUB_OUTPUT")
+    if summary:
+        _append(summary, github.step_summary(finished.tracker, **roots, report=paths["report"]))
+    if output:
+        values = {"verdict": finished.records.decision.verdict, **paths, **roots}
+        _append(output, github.outputs(values))
+    if os.environ.get("GITHUB_ACTIONS") == "true" and not as_json:
+        for line in github.annotations(finished.tracker):
+            screen.say(line)
+
+
+def _append(path: str, text: str) -> None:
+    with Path(path).open("a", encoding="utf-8") as stream:
+        stream.write(text)
+
+
+@contextlib.contextmanager
+def _interruptible(stop: threading.Event) -> Iterator[None]:
+    """Turn SIGINT and SIGTERM into `stop` while commands run."""
+
+    def asked(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
