@@ -1,7 +1,7 @@
 """From the definition and the subject to the plan: every cell, condition and rule, spelled out.
 
 Pure: the same inputs give the same plan. Nothing is run, read or guessed here; what the machine is
-like (its processors, the interpreter that runs us) comes in as values.
+like comes in as values.
 """
 
 from __future__ import annotations
@@ -13,21 +13,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from audit.definition import matrix, models, words
+from audit.definition.claims import load_claims
 from audit.definition.matrix import Variant
 from audit.definition.models import CommandTable, Definition, SignalTable
+from audit.definition.names import label as label_rule
 from audit.definition.units import WrongError
 from audit.errors import Invalid
 from evidence import judge, model
 from evidence.model import Cell, Plan, ResultFile, Status, Subject, Tool
 
-JOBS_DEFAULT_MAX = 4
-"""Cells at a time when the definition does not say: builds fight for more than processors."""
-RECORD_DEFAULT = (
-    *("CI", "GITHUB_ACTIONS", "GITHUB_REF", "GITHUB_REPOSITORY", "GITHUB_RUN_ATTEMPT"),
-    *("GITHUB_RUN_ID", "GITHUB_SHA", "GITHUB_WORKFLOW", "LANG", "LC_ALL", "PYTHONHASHSEED"),
-    *("RUNNER_ARCH", "RUNNER_OS", "SOURCE_DATE_EPOCH", "TZ"),
-)
-"""Variables whose values say what machine it was and are no secrets."""
+__all__ = ["check_label", "compile_plan", "load_claims", "order", "redacted", "tree_lines"]
+
 NOX_FILE = "noxfile.py"
 NOX_REPORT = ".nox/arco-audit-{cell}.json"
 """Where nox writes what happened to its sessions; nox itself keeps `.nox` out of git."""
@@ -44,12 +40,11 @@ def compile_plan(
     tool: Tool,
     claims: Mapping[str, Status] | None = None,
     interpreter: str = "python",
-    processors: int = JOBS_DEFAULT_MAX,
 ) -> Plan:
     """Return the plan of one run.
 
     `claims` maps signal ids to statuses that somebody wrote down. `interpreter` is the program that
-    nox cells start; `processors` bounds the cells at a time when the definition does not say.
+    nox cells start. `rules.jobs` is 0 where the definition leaves it to the machine.
     """
     cells = {command.id: tuple(_cells(command, interpreter)) for command in definition.commands}
     ids = {command: tuple(cell.id for cell in group) for command, group in cells.items()}
@@ -74,7 +69,7 @@ def compile_plan(
         audit=_audit(definition, subject, baseline_commit),
         label=label,
         subject=subject,
-        rules=_rules(definition, processors),
+        rules=_rules(definition),
         roles=tuple(model.Role(role.id, role.title) for role in definition.roles),
         cells=resolved,
         gates=gates,
@@ -103,6 +98,14 @@ def order(plan: Plan) -> tuple[Cell, ...]:
             trail[cell.id] = cell
             branches.append(iter([by_id[need] for need in cell.needs]))
     return tuple(done.values())
+
+
+def check_label(label: str) -> None:
+    """Refuse a run label that is no safe relative path; `/` may stand in it. Raises `Invalid`."""
+    try:
+        label_rule(label)
+    except WrongError as error:
+        raise Invalid(error.problem, place="label", next_step=error.next_step) from error
 
 
 def redacted(plan: Plan, text: Callable[[str], str]) -> Plan:
@@ -136,14 +139,14 @@ def _audit(definition: Definition, subject: Subject, baseline_commit: str) -> mo
     )
 
 
-def _rules(definition: Definition, processors: int) -> model.Rules:
+def _rules(definition: Definition) -> model.Rules:
     table = definition.audit
     return model.Rules(
         outputs=table.outputs,
         max_age_ms=table.evidence_max_age,
-        record_env=tuple(sorted({*RECORD_DEFAULT, *definition.environment.record})),
+        record_env=tuple(sorted(set(definition.environment.record))),
         secret_env=tuple(sorted(set(definition.secrets.env))),
-        jobs=table.jobs or max(1, min(processors, JOBS_DEFAULT_MAX)),
+        jobs=table.jobs or 0,
         fail_fast=table.fail_fast,
     )
 
@@ -307,10 +310,11 @@ def tree_lines(plan: Plan) -> list[str]:
     """Return the plan as a tree for `--dry-run`, one line an item, without colour."""
     subject, audit = plan.subject, plan.audit
     state = f", {len(subject.dirty)} paths not committed" if subject.dirty else ""
+    jobs = f", {plan.rules.jobs} at a time" if plan.rules.jobs else ""
     lines = [
         f"{audit.id}: {audit.title}",
         f"subject {subject.commit[:12]} on {subject.branch or 'no branch'}{state}",
-        f"cells ({len(plan.cells)}, {plan.rules.jobs} at a time)",
+        f"cells ({len(plan.cells)}{jobs})",
     ]
     lines += _branches([[_cell_line(cell)] for cell in order(plan)])
     signals = {signal.id: signal for signal in plan.signals}

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from audit.definition.claims import load_claims
 from audit.definition.load import load, parse
 from audit.definition.models import Definition
 
-__all__ = ["Definition", "load", "parse", "schema"]
+__all__ = ["Definition", "load", "load_claims", "parse", "schema"]
 
 
 def schema() -> dict[str, Any]:

@@ -64,7 +64,7 @@ def load(path: FilePath) -> Definition:
             place=path.name,
             next_step="move evidence and notes out of it",
         )
-    return parse(data, path.name)
+    return parse(data, path.name).lying_in(path.parent)
 
 
 def parse(data: bytes, name: str = "audit.toml") -> Definition:

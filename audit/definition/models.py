@@ -7,6 +7,7 @@ Pure shapes. How a file becomes these models, and how their complaints become me
 from __future__ import annotations
 
 import re
+from pathlib import PurePath
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
@@ -16,6 +17,7 @@ from pydantic import (
     Discriminator,
     Field,
     PlainValidator,
+    PrivateAttr,
     Tag,
     WithJsonSchema,
     model_validator,
@@ -386,6 +388,18 @@ class Definition(Table):
     roles: tuple[RoleTable, ...] = Field(default=(), alias="role")
     commands: tuple[CommandTable, ...] = Field(default=(), alias="command")
     gates: tuple[GateTable, ...] = Field(default=(), alias="gate")
+
+    _folder: PurePath = PrivateAttr(default=PurePath())
+
+    @property
+    def folder(self) -> PurePath:
+        """The folder that the file lies in, to which `claims` is relative."""
+        return self._folder
+
+    def lying_in(self, folder: PurePath) -> Definition:
+        """Return this definition, now that it is known where its file lies."""
+        self._folder = folder
+        return self
 
     @property
     def notes(self) -> tuple[str, ...]:
