@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from evidence import chain, codec, layout, seal
@@ -33,18 +33,28 @@ def hold(folder: Path) -> Iterator[None]:
     Raises:
         Busy: another process holds it.
     """
-    descriptor = os.open(folder / layout.LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+    path = folder / layout.LOCK
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not _still_there(path, descriptor):
+            raise BlockingIOError("its holder left between our opening and our locking it")
     except BlockingIOError as error:
         os.close(descriptor)
         raise Busy(str(folder)) from error
     try:
         yield
     finally:
-        with suppress(FileNotFoundError):
-            (folder / layout.LOCK).unlink()
+        path.unlink(missing_ok=True)
         os.close(descriptor)
+
+
+def _still_there(path: Path, descriptor: int) -> bool:
+    """Whether a name leads to the file that is open: a lock on another one would hold nobody."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def put(folder: Path, name: str, data: bytes) -> None:
@@ -76,7 +86,8 @@ def close(folder: Path, plan: Plan, run: Run) -> Checkpoint:
     Returns the checkpoint with both roots. Reads every sealed file but the logs once.
     """
     for leftover in folder.rglob("*" + PARTIAL_SUFFIX):
-        leftover.unlink()
+        if leftover.relative_to(folder).parts[0] != layout.ARTIFACTS:
+            leftover.unlink()
     digests = _digests(folder)
     plan_leaves = seal.plan_leaves(plan)
     plan_root = seal.root_of(plan_leaves)

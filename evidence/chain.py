@@ -35,9 +35,17 @@ def leaf_hash(name: str, digest: str) -> str:
     """Return the RFC 6962 leaf hash of a named digest: the entry is `name NUL digest-bytes`.
 
     The name is part of the entry, so that two files cannot be swapped.
+
+    Raises:
+        Malformed: the digest is not lowercase hex, or the name is none that a file can have.
     """
-    entry = name.encode("utf-8", "surrogateescape") + b"\0" + bytes.fromhex(digest)
-    return hashlib.sha256(b"\0" + entry).hexdigest()
+    try:
+        raw, start = bytes.fromhex(digest), name.encode("utf-8", "surrogateescape") + b"\0"
+    except ValueError as error:
+        raise Malformed(name, "is no name in UTF-8 with a digest in hex") from error
+    if raw.hex() != digest:
+        raise Malformed(name, "has a digest that is not in lowercase hex")
+    return hashlib.sha256(b"\0" + start + raw).hexdigest()
 
 
 def chunk_leaf(salt: bytes, chunk: bytes | memoryview) -> bytes:

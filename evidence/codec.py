@@ -6,6 +6,7 @@ Nothing here knows what a record means, and nothing here touches a disk, a clock
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
 import json
@@ -70,13 +71,13 @@ def parse(data: bytes, place: str = "") -> Any:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         members = dict(pairs)
         if len(members) != len(pairs):
-            keys = [key for key, _ in pairs]
-            twice = next(key for key in keys if keys.count(key) > 1)
-            raise Malformed(place, f"key {twice!r} stands there twice")
+            counts = collections.Counter(key for key, _ in pairs)
+            twice = next(key for key, count in counts.items() if count > 1)
+            raise Malformed(place, f"key {twice!r:.80} stands there twice")
         return members
 
     def no_float(text: str) -> Any:
-        raise Malformed(place, f"{text} is not an integer; other numbers travel as strings")
+        raise Malformed(place, f"{text:.40} is not an integer; other numbers travel as strings")
 
     try:
         value = json.loads(
@@ -172,9 +173,15 @@ def _literal(allowed: tuple[Any, ...]) -> Reader:
         for item in allowed:
             if value == item and type(value) is type(item):
                 return item
-        raise Malformed(place, f"wants one of {', '.join(map(str, allowed))}, holds {value!r:.80}")
+        words = ", ".join(map(str, allowed))
+        raise Malformed(place, f"wants one of {words}, holds {_brief(value)}")
 
     return read_literal
+
+
+def _brief(value: Any) -> str:
+    """A value for a message; of a list or object, which may be deep, only its type."""
+    return type(value).__name__ if isinstance(value, list | dict) else f"{value!r:.80}"
 
 
 def _many(kind: Any) -> Reader:
@@ -197,7 +204,7 @@ def _one_of(kinds: tuple[Any, ...]) -> Reader:
     def read_tagged(value: Any, place: str) -> Any:
         tag = value.get("kind") if type(value) is dict else None
         if type(tag) is not str or tag not in by_kind:
-            raise Malformed(place, f"wants kind one of {', '.join(by_kind)}, holds {tag!r:.80}")
+            raise Malformed(place, f"wants kind one of {', '.join(by_kind)}, holds {_brief(tag)}")
         return _reader(by_kind[tag])(value, place)
 
     return read_tagged

@@ -32,33 +32,48 @@ class Folder:
         self.root = root
 
     def names(self) -> Iterator[str]:
-        """Yield the path of everything below the root that is no folder, with `/` between."""
+        """Yield the path of everything below the root that is no folder, with `/` between.
+
+        A folder that cannot be listed is yielded itself, as an oddity.
+        """
         pending = [""]
         while pending:
             prefix = pending.pop()
-            with os.scandir(os.path.join(self.root, prefix)) as entries:
-                for entry in entries:
-                    name = prefix + entry.name
-                    if entry.is_dir(follow_symlinks=False):
-                        pending.append(name + "/")
-                    else:
-                        yield name
+            try:
+                with os.scandir(os.path.join(self.root, prefix)) as entries:
+                    for entry in entries:
+                        name = prefix + entry.name
+                        if entry.is_dir(follow_symlinks=False):
+                            pending.append(name + "/")
+                        else:
+                            yield name
+            except OSError:
+                yield prefix.rstrip("/") or "."
 
     def read(self, name: str) -> bytes:
         """Return a whole regular file. Raises `Malformed`."""
         with self._open(name) as stream:
             if os.fstat(stream.fileno()).st_size > RECORD_BYTES_MAX:
                 raise Malformed(name, f"is larger than {RECORD_BYTES_MAX} bytes")
-            return stream.read()
+            return self._next(stream, name, -1)
 
     def blocks(self, name: str) -> Iterator[bytes]:
         """Yield a regular file in blocks of `BLOCK_BYTES`. Raises `Malformed`."""
         with self._open(name) as stream:
-            while block := stream.read(BLOCK_BYTES):
+            while block := self._next(stream, name, BLOCK_BYTES):
                 yield block
 
+    def _next(self, stream: BinaryIO, name: str, size: int) -> bytes:
+        try:
+            return stream.read(size)
+        except OSError as error:
+            raise Malformed(name, f"cannot be read: {error.strerror}") from error
+
     def _open(self, name: str) -> BinaryIO:
-        path = os.path.join(self.root, *name.split("/"))
+        parts = name.split("/")
+        if not {"", ".", ".."}.isdisjoint(parts):
+            raise Malformed(name, "is not a path below the bundle")
+        path = os.path.join(self.root, *parts)
         try:
             if not stat.S_ISREG(os.lstat(path).st_mode):
                 raise Malformed(name, "is not a regular file")

@@ -8,6 +8,7 @@ a line taken out all show. Pure functions over bytes; the runner decides when to
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -111,6 +112,35 @@ def read(data: bytes) -> Journal:
             return Journal(tuple(records), at, head, f"record {len(records)}: {error}")
         head, at = link.decode(), end + 1
     return Journal(tuple(records), at, head, "")
+
+
+def gaps(records: Sequence[Record]) -> Iterator[tuple[str, str]]:
+    """Yield (attempt, problem) where a finished run's records are not one whole story.
+
+    It is opened once and closed at its end, and between them each start has its end and each end
+    its start, but for cells that were skipped. The attempt is empty where no single one is meant.
+    """
+    running: set[tuple[str, int]] = set()
+    for number, record in enumerate(records):
+        match record:
+            case Opened() if number:
+                yield "", "was opened twice"
+            case Closed() if number + 1 < len(records):
+                yield "", "goes on after its close"
+            case Started(cell=cell, number=attempt_number):
+                running.add((cell, attempt_number))
+            case Ended(attempt=attempt):
+                key = attempt.cell, attempt.number
+                if key not in running and attempt.result != "skipped":
+                    yield attempt_name(*key), "ended without a start"
+                running.discard(key)
+    for key in sorted(running):
+        yield attempt_name(*key), "started and never ended"
+
+
+def attempt_name(cell: str, number: int) -> str:
+    """Return what findings call an attempt."""
+    return f"{cell} attempt {number}"
 
 
 def _link(head: str, payload: bytes) -> str:

@@ -8,16 +8,17 @@ absent is not green, and taking a piece of evidence away never raises a status.
 from __future__ import annotations
 
 import bisect
+import itertools
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
 from evidence import layout
 from evidence.model import (
     PRECONDITIONS,
-    AbsentFact,
+    STATUS_ORDER,
     Answer,
     ApprovalGiven,
     AttemptFact,
@@ -52,15 +53,26 @@ SHOWN_MAX = 3
 
 Verdict = tuple[Answer, str]
 
+_REFUSED: tuple[Answer, ...] = ("missing", "broken", "wrong_subject", "stale", "no")
+"""The order in which evidence is refused: of several answers the first of these is given."""
+_UTC = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?Z"
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 def decide(plan: Plan, facts: Facts, as_of: str | None = None) -> Decision:
     """Return the decision that `plan` and `facts` imply at the instant `as_of`.
 
-    `as_of` is RFC 3339 UTC with `Z`; by default the end of the run.
+    `as_of` is RFC 3339 UTC with `Z`; by default the end of the run. What ended after it is not
+    there yet.
+
+    Raises:
+        ValueError: a time that is none.
     """
     bench = _Bench(plan, facts, as_of or facts.as_of)
     signals = tuple(_signal(signal, bench) for signal in plan.signals)
-    by_id = {signal.id: signal for signal in signals}
+    by_id = _worst_by_id(signals)
     gates = tuple(_gate(gate, by_id) for gate in plan.gates)
     cells = tuple(bench.cell(cell.id) for cell in plan.cells)
     blockers = (*_gate_blockers(gates), *_tree_blockers(plan, facts), *_cell_blockers(plan, cells))
@@ -132,6 +144,12 @@ def _explain(signal: Signal, answers: Sequence[Verdict]) -> tuple[str, str]:
     return answers[first][1] + more, _next_step(signal.conditions[first], answers[first][0])
 
 
+def _worst_by_id(signals: Sequence[SignalDecision]) -> dict[str, SignalDecision]:
+    """Signals by id; of two with the same id the worse one counts."""
+    ranked = sorted(signals, key=lambda signal: STATUS_ORDER.index(signal.status), reverse=True)
+    return {signal.id: signal for signal in ranked}
+
+
 def _gate(gate: Gate, signals: dict[str, SignalDecision]) -> GateDecision:
     statuses = [signals[name].status if name in signals else "NO-GO" for name in gate.signals]
     closed = statuses.count("GO")
@@ -193,16 +211,27 @@ class _Bench:
         self.results: dict[str, list[ResultFact]] = defaultdict(list)
         for result in facts.results:
             self.results[result.cell].append(result)
-        self.tests = _by_cell_tests(facts.tests)
-        self.metrics: dict[tuple[str, str], MetricFact] = {
-            (fact.cell, fact.name): fact for fact in facts.metrics
-        }
+        self.tests: dict[str, list[TestFact]] = defaultdict(list)
+        for test in facts.tests:
+            self.tests[test.cell].append(test)
+        self.metrics: dict[tuple[str, str], list[MetricFact]] = defaultdict(list)
+        for metric in facts.metrics:
+            self.metrics[metric.cell, metric.name].append(metric)
         self.files = {(fact.path, fact.contains): fact for fact in facts.files}
         self.absent = {(fact.pattern, fact.inside, fact.besides): fact for fact in facts.absent}
         self.engine = {fact.fact: fact for fact in facts.engine}
         self.cells: dict[str, CellDecision] = {}
+        self.answers: dict[Condition, Verdict] = {}
+        self.refusals: dict[tuple[tuple[str, ...], int | None], Verdict | None] = {}
+        self.pools: dict[tuple[str, ...], _Tests] = {}
 
     def answer(self, condition: Condition) -> Verdict:
+        """What the evidence says of a condition; many signals may share one."""
+        if condition not in self.answers:
+            self.answers[condition] = self._answer(condition)
+        return self.answers[condition]
+
+    def _answer(self, condition: Condition) -> Verdict:
         match condition:
             case CommandPassed():
                 return self._command(condition)
@@ -238,6 +267,9 @@ class _Bench:
         if not attempts:
             return CellDecision(name, False, "absent", 0, "it did not run")
         last, count = attempts[-1], len(attempts)
+        if _milliseconds(last.end_utc) > self.as_of_ms:
+            reason = "it ended after the instant of this decision"
+            return CellDecision(name, False, "absent", count, reason)
         if [attempt.number for attempt in attempts] != list(range(1, count + 1)):
             return CellDecision(name, False, last.result, count, "an attempt is missing")
         if last.result != "passed":
@@ -250,7 +282,10 @@ class _Bench:
         return CellDecision(name, flaky, "passed", count, reason)
 
     def _refusal(self, name: str, max_age_ms: int | None) -> Verdict | None:
-        """Why the evidence of a cell cannot be heard: absent, broken, foreign, old; or None."""
+        """Why the evidence of a cell cannot be heard: absent, broken, foreign, old; or None.
+
+        Evidence is young enough in the half-open window of `max_age_ms` from its end.
+        """
         decided = self.cell(name)
         if decided.result in ("absent", "skipped", "could_not_run"):
             return "missing", f"{name} {_words(decided)}"
@@ -258,83 +293,99 @@ class _Bench:
             return "broken", f"{name} {_words(decided)}"
         if not self.same_subject:
             return "wrong_subject", f"the tree changed while {name} ran"
+        if max_age_ms is None:
+            return None
         last = max(self.attempts[name], key=lambda attempt: attempt.number)
-        ended_ms = _milliseconds(last.end_utc)
-        if ended_ms > self.as_of_ms:
-            return "missing", f"{name} ended after the instant of this decision"
-        if max_age_ms is not None and self.as_of_ms - ended_ms > max_age_ms:
+        if self.as_of_ms - _milliseconds(last.end_utc) >= max_age_ms:
             return "stale", f"{name} ended at {last.end_utc}, which is too old"
         return None
 
     def _command(self, condition: CommandPassed) -> Verdict:
         if not condition.cells:
             return "missing", f"{condition.command} has no cells"
+        refusal = _first(self._refusal(name, condition.max_age_ms) for name in condition.cells)
+        if refusal:
+            return refusal
         for name in condition.cells:
-            refusal = self._refusal(name, condition.max_age_ms)
-            if refusal:
-                return refusal
             decided = self.cell(name)
             if not decided.passed:
                 return "no", f"{name} {_words(decided)}"
         return "met", f"{_listed(condition.cells)} passed"
 
-    def _results_refusal(self, name: str, max_age_ms: int | None) -> Verdict | None:
-        """Like `_refusal`, for what a cell wrote: its files must be there and whole."""
-        refusal = self._refusal(name, max_age_ms)
-        if refusal:
-            return refusal
+    def _results_refusal(self, cells: tuple[str, ...], max_age_ms: int | None) -> Verdict | None:
+        """Why what these cells wrote cannot be heard: each must have left all its files, whole.
+
+        One that left nothing may have had the failing test, so the others cannot speak for it.
+        """
+        key = cells, max_age_ms
+        if key not in self.refusals:
+            self.refusals[key] = _first(
+                refusal
+                for name in cells
+                for refusal in (self._refusal(name, max_age_ms), *self._file_refusals(name))
+            )
+        return self.refusals[key]
+
+    def _file_refusals(self, name: str) -> Iterator[Verdict]:
         decided = self.cell(name)
         if decided.result == "timed_out":
-            return "broken", f"{name} {_words(decided)}"
+            yield "broken", f"{name} {_words(decided)}"
         if decided.result == "passed" and not decided.passed:
-            return "no", f"{name} {_words(decided)}"
-        if not self.results.get(name):
-            return "missing", f"{name} left no results"
-        for result in self.results[name]:
+            yield "no", f"{name} {_words(decided)}"
+        results = self.results.get(name, ())
+        if not results:
+            yield "missing", f"{name} left no results"
+        told = {result.path for result in results}
+        promised = self.planned[name].results if name in self.planned else ()
+        for file in promised:
+            if file.format != "nox" and file.path not in told:
+                yield "missing", f"{name} left no {file.path}"
+        for result in results:
             if not result.found:
-                return "missing", f"{name} left no {result.path}"
-            if result.problem:
-                return "broken", f"{result.path} of {name}: {result.problem}"
-        return None
+                yield "missing", f"{name} left no {result.path}"
+            elif result.problem:
+                yield "broken", f"{result.path} of {name}: {result.problem}"
 
     def _test(self, condition: TestPassed) -> Verdict:
-        found = 0
-        refused: Verdict | None = None
-        for name in condition.cells:
-            refusal = self._results_refusal(name, condition.max_age_ms)
-            tests = [] if refusal else _matching(self.tests.get(name, _NO_TESTS), condition.pattern)
-            if refusal and condition.every:
-                return refusal
-            if condition.every and not tests:
-                return "missing", f"no test of {name} matches {condition.pattern}"
-            refused = refused or refusal
-            bad = [test for test in tests if test.outcome != "passed"]
-            if bad:
-                return "no", f"{_listed([f'{test.key} {test.outcome}' for test in bad])} in {name}"
-            found += len(tests)
-        if found:
-            return "met", f"{_count(found, 'test')} passed"
-        return refused or ("missing", f"no test matches {condition.pattern}")
+        refusal = self._results_refusal(condition.cells, condition.max_age_ms)
+        if refusal:
+            return refusal
+        tests = _matching(self._pool(condition.cells), condition.pattern)
+        if not tests:
+            return "missing", f"no test matches {condition.pattern}"
+        if condition.every:
+            told = {test.cell for test in tests}
+            for name in condition.cells:
+                if name not in told:
+                    return "missing", f"no test of {name} matches {condition.pattern}"
+        wrong = [test for test in tests if test.outcome != "passed"]
+        bad = [f"{test.key} {test.outcome} in {test.cell}" for test in wrong]
+        if bad:
+            return "no", _listed(bad)
+        return "met", f"{_count(len(tests), 'test')} passed"
+
+    def _pool(self, cells: tuple[str, ...]) -> _Tests:
+        """The tests of some cells, sorted by key."""
+        if cells not in self.pools:
+            lists = [self.tests[name] for name in dict.fromkeys(cells) if name in self.tests]
+            tests = sorted(itertools.chain.from_iterable(lists), key=lambda test: test.key)
+            self.pools[cells] = [test.key for test in tests], tests
+        return self.pools[cells]
 
     def _metric(self, condition: MetricWithin) -> Verdict:
-        values: list[str] = []
-        refused: Verdict | None = None
+        refusal = self._results_refusal(condition.cells, condition.max_age_ms)
+        if refusal:
+            return refusal
+        facts: list[MetricFact] = []
         for name in condition.cells:
-            refusal = self._results_refusal(name, condition.max_age_ms)
-            fact = None if refusal else self.metrics.get((name, condition.name))
-            if fact is None:
-                refusal = refusal or ("missing", f"{name} measured no {condition.name}")
-                if condition.every:
-                    return refusal
-                refused = refused or refusal
-                continue
-            answer = _within(fact, condition)
-            if answer:
-                return answer
-            values.append(fact.value)
-        if values:
-            return "met", f"{condition.name} is {_listed(values)}"
-        return refused or ("missing", f"nothing measured {condition.name}")
+            told = self.metrics.get((name, condition.name), ())
+            if condition.every and not told:
+                return "missing", f"{name} measured no {condition.name}"
+            facts += told
+        if not facts:
+            return "missing", f"nothing measured {condition.name}"
+        wrong = _first(_within(fact, condition) for fact in facts)
+        return wrong or ("met", f"{condition.name} is {_listed([fact.value for fact in facts])}")
 
     def _file(self, condition: FilePresent) -> Verdict:
         fact = self.files.get((condition.path, condition.contains))
@@ -345,7 +396,6 @@ class _Bench:
         return "met", f"{condition.path} exists"
 
     def _absence(self, condition: PatternAbsent) -> Verdict:
-        fact: AbsentFact | None
         fact = self.absent.get((condition.pattern, condition.inside, condition.besides))
         where = _listed(condition.inside)
         if fact is None or not fact.inputs:
@@ -374,16 +424,13 @@ class _Bench:
 
 
 _Tests = tuple[list[str], list[TestFact]]
-_NO_TESTS: _Tests = ([], [])
+"""Tests sorted by key, after their keys, so that exact and prefix patterns need no scan."""
 
 
-def _by_cell_tests(facts: Iterable[TestFact]) -> dict[str, _Tests]:
-    """Tests by cell, sorted by key, so that exact and prefix patterns need no scan."""
-    grouped: dict[str, list[TestFact]] = defaultdict(list)
-    for fact in facts:
-        grouped[fact.cell].append(fact)
-    ordered = {cell: sorted(tests, key=lambda test: test.key) for cell, tests in grouped.items()}
-    return {cell: ([test.key for test in tests], tests) for cell, tests in ordered.items()}
+def _first(verdicts: Iterable[Verdict | None]) -> Verdict | None:
+    """The verdict that is refused first, the earliest of those; None when there is none."""
+    given = [verdict for verdict in verdicts if verdict]
+    return min(given, key=lambda verdict: _REFUSED.index(verdict[0])) if given else None
 
 
 def _matching(tests: _Tests, pattern: str) -> list[TestFact]:
@@ -392,13 +439,26 @@ def _matching(tests: _Tests, pattern: str) -> list[TestFact]:
     wanted = test_key(pattern)
     prefix, star, rest = wanted.partition("*")
     start = bisect.bisect_left(keys, prefix)
-    stop = bisect.bisect_left(keys, prefix + "\U0010ffff", start)
     if not star:
-        stop = bisect.bisect_right(keys, wanted, start)
+        return facts[start : bisect.bisect_right(keys, wanted, start)]
+    stop = bisect.bisect_left(keys, True, start, key=lambda key: not key.startswith(prefix))
     if not rest:
         return facts[start:stop]
-    regex = re.compile(".*".join(map(re.escape, wanted.split("*"))), re.DOTALL)
-    return [fact for fact in facts[start:stop] if regex.fullmatch(fact.key)]
+    pieces = rest.split("*")
+    return [fact for fact in facts[start:stop] if _has_pieces(fact.key, len(prefix), pieces)]
+
+
+def _has_pieces(key: str, at: int, pieces: Sequence[str]) -> bool:
+    """Whether the pieces follow one another in `key` from `at` on, the last one at its end.
+
+    Taking each as early as it comes is enough, and needs no backtracking on hostile names.
+    """
+    for piece in pieces[:-1]:
+        at = key.find(piece, at)
+        if at < 0:
+            return False
+        at += len(piece)
+    return key.endswith(pieces[-1]) and len(key) - len(pieces[-1]) >= at
 
 
 def _within(fact: MetricFact, condition: MetricWithin) -> Verdict | None:
@@ -473,16 +533,8 @@ def describe(condition: Condition) -> str:
 
 def _next_step(condition: Condition, answer: Answer) -> str:
     match condition:
-        case CommandPassed() | TestPassed() | MetricWithin() if answer in (
-            "stale",
-            "wrong_subject",
-        ):
-            return "run the audit again on the tree as it is"
-        case CommandPassed() | TestPassed() | MetricWithin() if answer in ("missing", "broken"):
-            return f"see why {_listed(condition.cells)} left no evidence, then run again"
         case CommandPassed() | TestPassed() | MetricWithin():
-            logs = [f"{layout.LOGS}/{name}.log" for name in condition.cells]
-            return f"mend what {_listed(logs)} reports, then run again"
+            return _next_step_of_cells(condition.cells, answer)
         case FilePresent():
             verb = "complete" if answer == "no" else "write"
             return f"{verb} {condition.path} and commit it"
@@ -524,7 +576,7 @@ _RESULT_WORDS = {
 
 def _words(decided: CellDecision) -> str:
     if decided.result == "absent":
-        return "did not run"
+        return decided.reason.removeprefix("it ")
     if decided.result == "passed":
         return decided.reason
     word = _RESULT_WORDS.get(decided.result, decided.result)
@@ -541,4 +593,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _milliseconds(utc: str) -> int:
-    return round(datetime.fromisoformat(utc.replace("Z", "+00:00")).timestamp() * 1000)
+    """Milliseconds since 1970 of an RFC 3339 time; a time without `Z` would depend on the place."""
+    if not _UTC.fullmatch(utc):
+        raise ValueError(f"no RFC 3339 time in UTC: {utc!r:.60}")
+    return (datetime.fromisoformat(utc) - _EPOCH) // timedelta(milliseconds=1)

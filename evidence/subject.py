@@ -16,7 +16,9 @@ from evidence.codec import Malformed
 OBJECTS_FILE = "commit-and-trees"
 TREE_MODE = b"40000"
 DEPTH_MAX = 512
-"""Nested folders that are followed; a deeper tree is refused rather than recursed into."""
+"""Nested folders that are followed; a deeper tree is refused."""
+ENTRIES_MAX = 2_000_000
+"""Files and folders that are listed: a few small trees can name each other billions of times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,40 +59,66 @@ def files_of(objects: Mapping[str, tuple[str, bytes]], commit: str) -> tuple[str
     kind, body = objects.get(commit, ("", b""))
     if kind != "commit" or not body.startswith(b"tree "):
         raise Malformed(f"commit {commit}", "is not among the objects")
-    tree = body[5 : body.index(b"\n")].decode("ascii", "replace")
-    return tree, sorted(_walk(objects, tree, b"", 0), key=lambda listed: listed.path)
+    tree = body[5:].partition(b"\n")[0].decode("ascii", "replace")
+    return tree, sorted(_walk(objects, tree), key=lambda listed: listed.path)
 
 
-def _walk(
-    objects: Mapping[str, tuple[str, bytes]], tree: str, prefix: bytes, depth: int
-) -> Iterator[Listed]:
-    kind, body = objects.get(tree, ("", b""))
-    if kind != "tree" or depth > DEPTH_MAX:
-        raise Malformed(f"tree {tree}", "is not among the objects")
+def _walk(objects: Mapping[str, tuple[str, bytes]], root: str) -> Iterator[Listed]:
+    waiting, entries = [(root, b"")], 0
+    while waiting:
+        tree, prefix = waiting.pop()
+        kind, body = objects.get(tree, ("", b""))
+        if kind != "tree":
+            raise Malformed(f"tree {tree}", "is not among the objects")
+        for mode, name, child in _entries(tree, body):
+            entries += 1
+            if entries > ENTRIES_MAX or prefix.count(b"/") > DEPTH_MAX:
+                raise Malformed(f"tree {root}", "has too many files, or folders too deep")
+            if mode == TREE_MODE:
+                waiting.append((child, prefix + name + b"/"))
+            else:
+                yield Listed(mode, child, prefix + name)
+
+
+def _entries(tree: str, body: bytes) -> Iterator[tuple[bytes, bytes, str]]:
+    """Yield (mode without leading zeros, name, hex id) of a tree's body."""
     at, width = 0, len(tree) // 2
     while at < len(body):
         space, end = body.find(b" ", at), body.find(b"\0", at)
-        if not at < space < end <= len(body) - width - 1:
+        name, stop = body[space + 1 : end], end + 1 + width
+        if not at < space < end < stop <= len(body) or not name or b"/" in name:
             raise Malformed(f"tree {tree}", f"no entry at byte {at}")
-        mode, path = body[at:space], prefix + body[space + 1 : end]
-        name = body[end + 1 : end + 1 + width].hex()
-        if mode == TREE_MODE:
-            yield from _walk(objects, name, path + b"/", depth + 1)
-        else:
-            yield Listed(mode, name, path)
-        at = end + 1 + width
+        yield body[at:space].lstrip(b"0"), name, body[end + 1 : stop].hex()
+        at = stop
+
+
+def paths_of(files: Sequence[Listed]) -> set[str]:
+    """Return the paths of files and of the folders that they lie in."""
+    paths: set[bytes] = set()
+    for listed in files:
+        path = listed.path
+        while path and path not in paths:
+            paths.add(path)
+            path = path.rpartition(b"/")[0]
+    return {path.decode("utf-8", "surrogateescape") for path in paths}
 
 
 def digest_of(files: Sequence[Listed], outputs: Sequence[str]) -> str:
     """Return the subject digest: SHA-256 over `mode SP blob SP path NUL` of each file, by path.
 
-    Files below the output roots are left out, so that committing evidence keeps the subject.
+    The output roots and files below them are left out, so that committing evidence keeps the
+    subject.
+
+    Raises:
+        Malformed: an output root that no file can have as its name.
     """
-    roots = tuple(
-        output.rstrip("/").encode("utf-8", "surrogateescape") + b"/" for output in outputs
-    )
+    try:
+        bare = [output.rstrip("/").encode("utf-8", "surrogateescape") for output in outputs]
+    except UnicodeEncodeError as error:
+        raise Malformed("outputs", "is no path in UTF-8") from error
+    roots = tuple(root + b"/" for root in bare)
     hasher = hashlib.sha256()
     for listed in files:
-        if not listed.path.startswith(roots):
+        if not (listed.path + b"/").startswith(roots):
             hasher.update(b"%s %s %s\0" % (listed.mode, listed.blob.encode(), listed.path))
     return hasher.hexdigest()

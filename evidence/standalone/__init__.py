@@ -67,17 +67,21 @@ def main(words):
     here = os.path.dirname(os.path.abspath(__file__))
     parser = argparse.ArgumentParser(prog="verify.py", description="Verify an audit bundle.")
     parser.add_argument("bundle", nargs="?", default=here, help="its folder; default: this one")
-    parser.add_argument("--expect-root", default="", metavar="HEX", help="plan root or final root")
+    parser.add_argument("--expect-root", metavar="HEX", help="plan root or final root")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     options = parser.parse_args(words)
     if not os.path.isdir(options.bundle):
         parser.error("no such folder: " + options.bundle)
+    root = options.expect_root
+    if root is not None and (len(root) != 64 or set(root.lower()) - set("0123456789abcdef")):
+        parser.error("a root has 64 hex digits: --expect-root " + ascii(root[:80]))
     source = folder.Folder(options.bundle)
-    report = verify.verify(source, expect_root=options.expect_root, each=folder.in_threads)
+    report = verify.verify(source, expect_root=root or "", each=folder.in_threads)
     if options.json:
-        sys.stdout.write(codec.encode(verify.value_of(report)).decode("utf-8", "replace"))
+        text = codec.encode(verify.value_of(report))
     else:
-        sys.stdout.write("\\n".join(report.lines).encode("utf-8", "replace").decode() + "\\n")
+        text = ("\\n".join(report.lines) + "\\n").encode("utf-8", "replace")
+    sys.stdout.buffer.write(text)
     return 0 if report.ok else 3
 
 

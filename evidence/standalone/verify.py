@@ -39,6 +39,7 @@ Nothing here knows what a record means, and nothing here touches a disk, a clock
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
 import json
@@ -103,13 +104,13 @@ def parse(data: bytes, place: str = "") -> Any:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         members = dict(pairs)
         if len(members) != len(pairs):
-            keys = [key for key, _ in pairs]
-            twice = next(key for key in keys if keys.count(key) > 1)
-            raise Malformed(place, f"key {twice!r} stands there twice")
+            counts = collections.Counter(key for key, _ in pairs)
+            twice = next(key for key, count in counts.items() if count > 1)
+            raise Malformed(place, f"key {twice!r:.80} stands there twice")
         return members
 
     def no_float(text: str) -> Any:
-        raise Malformed(place, f"{text} is not an integer; other numbers travel as strings")
+        raise Malformed(place, f"{text:.40} is not an integer; other numbers travel as strings")
 
     try:
         value = json.loads(
@@ -205,9 +206,15 @@ def _literal(allowed: tuple[Any, ...]) -> Reader:
         for item in allowed:
             if value == item and type(value) is type(item):
                 return item
-        raise Malformed(place, f"wants one of {', '.join(map(str, allowed))}, holds {value!r:.80}")
+        words = ", ".join(map(str, allowed))
+        raise Malformed(place, f"wants one of {words}, holds {_brief(value)}")
 
     return read_literal
+
+
+def _brief(value: Any) -> str:
+    """A value for a message; of a list or object, which may be deep, only its type."""
+    return type(value).__name__ if isinstance(value, list | dict) else f"{value!r:.80}"
 
 
 def _many(kind: Any) -> Reader:
@@ -230,7 +237,7 @@ def _one_of(kinds: tuple[Any, ...]) -> Reader:
     def read_tagged(value: Any, place: str) -> Any:
         tag = value.get("kind") if type(value) is dict else None
         if type(tag) is not str or tag not in by_kind:
-            raise Malformed(place, f"wants kind one of {', '.join(by_kind)}, holds {tag!r:.80}")
+            raise Malformed(place, f"wants kind one of {', '.join(by_kind)}, holds {_brief(tag)}")
         return _reader(by_kind[tag])(value, place)
 
     return read_tagged
@@ -863,9 +870,17 @@ def leaf_hash(name: str, digest: str) -> str:
     """Return the RFC 6962 leaf hash of a named digest: the entry is `name NUL digest-bytes`.
 
     The name is part of the entry, so that two files cannot be swapped.
+
+    Raises:
+        Malformed: the digest is not lowercase hex, or the name is none that a file can have.
     """
-    entry = name.encode("utf-8", "surrogateescape") + b"\0" + bytes.fromhex(digest)
-    return hashlib.sha256(b"\0" + entry).hexdigest()
+    try:
+        raw, start = bytes.fromhex(digest), name.encode("utf-8", "surrogateescape") + b"\0"
+    except ValueError as error:
+        raise Malformed(name, "is no name in UTF-8 with a digest in hex") from error
+    if raw.hex() != digest:
+        raise Malformed(name, "has a digest that is not in lowercase hex")
+    return hashlib.sha256(b"\0" + start + raw).hexdigest()
 
 
 def chunk_leaf(salt: bytes, chunk: bytes | memoryview) -> bytes:
@@ -965,6 +980,7 @@ a line taken out all show. Pure functions over bytes; the runner decides when to
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -1068,6 +1084,35 @@ def read(data: bytes) -> Journal:
             return Journal(tuple(records), at, head, f"record {len(records)}: {error}")
         head, at = link.decode(), end + 1
     return Journal(tuple(records), at, head, "")
+
+
+def gaps(records: Sequence[Record]) -> Iterator[tuple[str, str]]:
+    """Yield (attempt, problem) where a finished run's records are not one whole story.
+
+    It is opened once and closed at its end, and between them each start has its end and each end
+    its start, but for cells that were skipped. The attempt is empty where no single one is meant.
+    """
+    running: set[tuple[str, int]] = set()
+    for number, record in enumerate(records):
+        match record:
+            case Opened() if number:
+                yield "", "was opened twice"
+            case Closed() if number + 1 < len(records):
+                yield "", "goes on after its close"
+            case Started(cell=cell, number=attempt_number):
+                running.add((cell, attempt_number))
+            case Ended(attempt=attempt):
+                key = attempt.cell, attempt.number
+                if key not in running and attempt.result != "skipped":
+                    yield attempt_name(*key), "ended without a start"
+                running.discard(key)
+    for key in sorted(running):
+        yield attempt_name(*key), "started and never ended"
+
+
+def attempt_name(cell: str, number: int) -> str:
+    """Return what findings call an attempt."""
+    return f"{cell} attempt {number}"
 
 
 def _link(head: str, payload: bytes) -> str:
@@ -1338,7 +1383,9 @@ from evidence.codec import Malformed
 OBJECTS_FILE = "commit-and-trees"
 TREE_MODE = b"40000"
 DEPTH_MAX = 512
-"""Nested folders that are followed; a deeper tree is refused rather than recursed into."""
+"""Nested folders that are followed; a deeper tree is refused."""
+ENTRIES_MAX = 2_000_000
+"""Files and folders that are listed: a few small trees can name each other billions of times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -1379,41 +1426,67 @@ def files_of(objects: Mapping[str, tuple[str, bytes]], commit: str) -> tuple[str
     kind, body = objects.get(commit, ("", b""))
     if kind != "commit" or not body.startswith(b"tree "):
         raise Malformed(f"commit {commit}", "is not among the objects")
-    tree = body[5 : body.index(b"\n")].decode("ascii", "replace")
-    return tree, sorted(_walk(objects, tree, b"", 0), key=lambda listed: listed.path)
+    tree = body[5:].partition(b"\n")[0].decode("ascii", "replace")
+    return tree, sorted(_walk(objects, tree), key=lambda listed: listed.path)
 
 
-def _walk(
-    objects: Mapping[str, tuple[str, bytes]], tree: str, prefix: bytes, depth: int
-) -> Iterator[Listed]:
-    kind, body = objects.get(tree, ("", b""))
-    if kind != "tree" or depth > DEPTH_MAX:
-        raise Malformed(f"tree {tree}", "is not among the objects")
+def _walk(objects: Mapping[str, tuple[str, bytes]], root: str) -> Iterator[Listed]:
+    waiting, entries = [(root, b"")], 0
+    while waiting:
+        tree, prefix = waiting.pop()
+        kind, body = objects.get(tree, ("", b""))
+        if kind != "tree":
+            raise Malformed(f"tree {tree}", "is not among the objects")
+        for mode, name, child in _entries(tree, body):
+            entries += 1
+            if entries > ENTRIES_MAX or prefix.count(b"/") > DEPTH_MAX:
+                raise Malformed(f"tree {root}", "has too many files, or folders too deep")
+            if mode == TREE_MODE:
+                waiting.append((child, prefix + name + b"/"))
+            else:
+                yield Listed(mode, child, prefix + name)
+
+
+def _entries(tree: str, body: bytes) -> Iterator[tuple[bytes, bytes, str]]:
+    """Yield (mode without leading zeros, name, hex id) of a tree's body."""
     at, width = 0, len(tree) // 2
     while at < len(body):
         space, end = body.find(b" ", at), body.find(b"\0", at)
-        if not at < space < end <= len(body) - width - 1:
+        name, stop = body[space + 1 : end], end + 1 + width
+        if not at < space < end < stop <= len(body) or not name or b"/" in name:
             raise Malformed(f"tree {tree}", f"no entry at byte {at}")
-        mode, path = body[at:space], prefix + body[space + 1 : end]
-        name = body[end + 1 : end + 1 + width].hex()
-        if mode == TREE_MODE:
-            yield from _walk(objects, name, path + b"/", depth + 1)
-        else:
-            yield Listed(mode, name, path)
-        at = end + 1 + width
+        yield body[at:space].lstrip(b"0"), name, body[end + 1 : stop].hex()
+        at = stop
+
+
+def paths_of(files: Sequence[Listed]) -> set[str]:
+    """Return the paths of files and of the folders that they lie in."""
+    paths: set[bytes] = set()
+    for listed in files:
+        path = listed.path
+        while path and path not in paths:
+            paths.add(path)
+            path = path.rpartition(b"/")[0]
+    return {path.decode("utf-8", "surrogateescape") for path in paths}
 
 
 def digest_of(files: Sequence[Listed], outputs: Sequence[str]) -> str:
     """Return the subject digest: SHA-256 over `mode SP blob SP path NUL` of each file, by path.
 
-    Files below the output roots are left out, so that committing evidence keeps the subject.
+    The output roots and files below them are left out, so that committing evidence keeps the
+    subject.
+
+    Raises:
+        Malformed: an output root that no file can have as its name.
     """
-    roots = tuple(
-        output.rstrip("/").encode("utf-8", "surrogateescape") + b"/" for output in outputs
-    )
+    try:
+        bare = [output.rstrip("/").encode("utf-8", "surrogateescape") for output in outputs]
+    except UnicodeEncodeError as error:
+        raise Malformed("outputs", "is no path in UTF-8") from error
+    roots = tuple(root + b"/" for root in bare)
     hasher = hashlib.sha256()
     for listed in files:
-        if not listed.path.startswith(roots):
+        if not (listed.path + b"/").startswith(roots):
             hasher.update(b"%s %s %s\0" % (listed.mode, listed.blob.encode(), listed.path))
     return hasher.hexdigest()
 ''',
@@ -1432,16 +1505,17 @@ absent is not green, and taking a piece of evidence away never raises a status.
 from __future__ import annotations
 
 import bisect
+import itertools
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
 from evidence import layout
 from evidence.model import (
     PRECONDITIONS,
-    AbsentFact,
+    STATUS_ORDER,
     Answer,
     ApprovalGiven,
     AttemptFact,
@@ -1476,15 +1550,26 @@ SHOWN_MAX = 3
 
 Verdict = tuple[Answer, str]
 
+_REFUSED: tuple[Answer, ...] = ("missing", "broken", "wrong_subject", "stale", "no")
+"""The order in which evidence is refused: of several answers the first of these is given."""
+_UTC = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?Z"
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 def decide(plan: Plan, facts: Facts, as_of: str | None = None) -> Decision:
     """Return the decision that `plan` and `facts` imply at the instant `as_of`.
 
-    `as_of` is RFC 3339 UTC with `Z`; by default the end of the run.
+    `as_of` is RFC 3339 UTC with `Z`; by default the end of the run. What ended after it is not
+    there yet.
+
+    Raises:
+        ValueError: a time that is none.
     """
     bench = _Bench(plan, facts, as_of or facts.as_of)
     signals = tuple(_signal(signal, bench) for signal in plan.signals)
-    by_id = {signal.id: signal for signal in signals}
+    by_id = _worst_by_id(signals)
     gates = tuple(_gate(gate, by_id) for gate in plan.gates)
     cells = tuple(bench.cell(cell.id) for cell in plan.cells)
     blockers = (*_gate_blockers(gates), *_tree_blockers(plan, facts), *_cell_blockers(plan, cells))
@@ -1556,6 +1641,12 @@ def _explain(signal: Signal, answers: Sequence[Verdict]) -> tuple[str, str]:
     return answers[first][1] + more, _next_step(signal.conditions[first], answers[first][0])
 
 
+def _worst_by_id(signals: Sequence[SignalDecision]) -> dict[str, SignalDecision]:
+    """Signals by id; of two with the same id the worse one counts."""
+    ranked = sorted(signals, key=lambda signal: STATUS_ORDER.index(signal.status), reverse=True)
+    return {signal.id: signal for signal in ranked}
+
+
 def _gate(gate: Gate, signals: dict[str, SignalDecision]) -> GateDecision:
     statuses = [signals[name].status if name in signals else "NO-GO" for name in gate.signals]
     closed = statuses.count("GO")
@@ -1617,16 +1708,27 @@ class _Bench:
         self.results: dict[str, list[ResultFact]] = defaultdict(list)
         for result in facts.results:
             self.results[result.cell].append(result)
-        self.tests = _by_cell_tests(facts.tests)
-        self.metrics: dict[tuple[str, str], MetricFact] = {
-            (fact.cell, fact.name): fact for fact in facts.metrics
-        }
+        self.tests: dict[str, list[TestFact]] = defaultdict(list)
+        for test in facts.tests:
+            self.tests[test.cell].append(test)
+        self.metrics: dict[tuple[str, str], list[MetricFact]] = defaultdict(list)
+        for metric in facts.metrics:
+            self.metrics[metric.cell, metric.name].append(metric)
         self.files = {(fact.path, fact.contains): fact for fact in facts.files}
         self.absent = {(fact.pattern, fact.inside, fact.besides): fact for fact in facts.absent}
         self.engine = {fact.fact: fact for fact in facts.engine}
         self.cells: dict[str, CellDecision] = {}
+        self.answers: dict[Condition, Verdict] = {}
+        self.refusals: dict[tuple[tuple[str, ...], int | None], Verdict | None] = {}
+        self.pools: dict[tuple[str, ...], _Tests] = {}
 
     def answer(self, condition: Condition) -> Verdict:
+        """What the evidence says of a condition; many signals may share one."""
+        if condition not in self.answers:
+            self.answers[condition] = self._answer(condition)
+        return self.answers[condition]
+
+    def _answer(self, condition: Condition) -> Verdict:
         match condition:
             case CommandPassed():
                 return self._command(condition)
@@ -1662,6 +1764,9 @@ class _Bench:
         if not attempts:
             return CellDecision(name, False, "absent", 0, "it did not run")
         last, count = attempts[-1], len(attempts)
+        if _milliseconds(last.end_utc) > self.as_of_ms:
+            reason = "it ended after the instant of this decision"
+            return CellDecision(name, False, "absent", count, reason)
         if [attempt.number for attempt in attempts] != list(range(1, count + 1)):
             return CellDecision(name, False, last.result, count, "an attempt is missing")
         if last.result != "passed":
@@ -1674,7 +1779,10 @@ class _Bench:
         return CellDecision(name, flaky, "passed", count, reason)
 
     def _refusal(self, name: str, max_age_ms: int | None) -> Verdict | None:
-        """Why the evidence of a cell cannot be heard: absent, broken, foreign, old; or None."""
+        """Why the evidence of a cell cannot be heard: absent, broken, foreign, old; or None.
+
+        Evidence is young enough in the half-open window of `max_age_ms` from its end.
+        """
         decided = self.cell(name)
         if decided.result in ("absent", "skipped", "could_not_run"):
             return "missing", f"{name} {_words(decided)}"
@@ -1682,83 +1790,99 @@ class _Bench:
             return "broken", f"{name} {_words(decided)}"
         if not self.same_subject:
             return "wrong_subject", f"the tree changed while {name} ran"
+        if max_age_ms is None:
+            return None
         last = max(self.attempts[name], key=lambda attempt: attempt.number)
-        ended_ms = _milliseconds(last.end_utc)
-        if ended_ms > self.as_of_ms:
-            return "missing", f"{name} ended after the instant of this decision"
-        if max_age_ms is not None and self.as_of_ms - ended_ms > max_age_ms:
+        if self.as_of_ms - _milliseconds(last.end_utc) >= max_age_ms:
             return "stale", f"{name} ended at {last.end_utc}, which is too old"
         return None
 
     def _command(self, condition: CommandPassed) -> Verdict:
         if not condition.cells:
             return "missing", f"{condition.command} has no cells"
+        refusal = _first(self._refusal(name, condition.max_age_ms) for name in condition.cells)
+        if refusal:
+            return refusal
         for name in condition.cells:
-            refusal = self._refusal(name, condition.max_age_ms)
-            if refusal:
-                return refusal
             decided = self.cell(name)
             if not decided.passed:
                 return "no", f"{name} {_words(decided)}"
         return "met", f"{_listed(condition.cells)} passed"
 
-    def _results_refusal(self, name: str, max_age_ms: int | None) -> Verdict | None:
-        """Like `_refusal`, for what a cell wrote: its files must be there and whole."""
-        refusal = self._refusal(name, max_age_ms)
-        if refusal:
-            return refusal
+    def _results_refusal(self, cells: tuple[str, ...], max_age_ms: int | None) -> Verdict | None:
+        """Why what these cells wrote cannot be heard: each must have left all its files, whole.
+
+        One that left nothing may have had the failing test, so the others cannot speak for it.
+        """
+        key = cells, max_age_ms
+        if key not in self.refusals:
+            self.refusals[key] = _first(
+                refusal
+                for name in cells
+                for refusal in (self._refusal(name, max_age_ms), *self._file_refusals(name))
+            )
+        return self.refusals[key]
+
+    def _file_refusals(self, name: str) -> Iterator[Verdict]:
         decided = self.cell(name)
         if decided.result == "timed_out":
-            return "broken", f"{name} {_words(decided)}"
+            yield "broken", f"{name} {_words(decided)}"
         if decided.result == "passed" and not decided.passed:
-            return "no", f"{name} {_words(decided)}"
-        if not self.results.get(name):
-            return "missing", f"{name} left no results"
-        for result in self.results[name]:
+            yield "no", f"{name} {_words(decided)}"
+        results = self.results.get(name, ())
+        if not results:
+            yield "missing", f"{name} left no results"
+        told = {result.path for result in results}
+        promised = self.planned[name].results if name in self.planned else ()
+        for file in promised:
+            if file.format != "nox" and file.path not in told:
+                yield "missing", f"{name} left no {file.path}"
+        for result in results:
             if not result.found:
-                return "missing", f"{name} left no {result.path}"
-            if result.problem:
-                return "broken", f"{result.path} of {name}: {result.problem}"
-        return None
+                yield "missing", f"{name} left no {result.path}"
+            elif result.problem:
+                yield "broken", f"{result.path} of {name}: {result.problem}"
 
     def _test(self, condition: TestPassed) -> Verdict:
-        found = 0
-        refused: Verdict | None = None
-        for name in condition.cells:
-            refusal = self._results_refusal(name, condition.max_age_ms)
-            tests = [] if refusal else _matching(self.tests.get(name, _NO_TESTS), condition.pattern)
-            if refusal and condition.every:
-                return refusal
-            if condition.every and not tests:
-                return "missing", f"no test of {name} matches {condition.pattern}"
-            refused = refused or refusal
-            bad = [test for test in tests if test.outcome != "passed"]
-            if bad:
-                return "no", f"{_listed([f'{test.key} {test.outcome}' for test in bad])} in {name}"
-            found += len(tests)
-        if found:
-            return "met", f"{_count(found, 'test')} passed"
-        return refused or ("missing", f"no test matches {condition.pattern}")
+        refusal = self._results_refusal(condition.cells, condition.max_age_ms)
+        if refusal:
+            return refusal
+        tests = _matching(self._pool(condition.cells), condition.pattern)
+        if not tests:
+            return "missing", f"no test matches {condition.pattern}"
+        if condition.every:
+            told = {test.cell for test in tests}
+            for name in condition.cells:
+                if name not in told:
+                    return "missing", f"no test of {name} matches {condition.pattern}"
+        wrong = [test for test in tests if test.outcome != "passed"]
+        bad = [f"{test.key} {test.outcome} in {test.cell}" for test in wrong]
+        if bad:
+            return "no", _listed(bad)
+        return "met", f"{_count(len(tests), 'test')} passed"
+
+    def _pool(self, cells: tuple[str, ...]) -> _Tests:
+        """The tests of some cells, sorted by key."""
+        if cells not in self.pools:
+            lists = [self.tests[name] for name in dict.fromkeys(cells) if name in self.tests]
+            tests = sorted(itertools.chain.from_iterable(lists), key=lambda test: test.key)
+            self.pools[cells] = [test.key for test in tests], tests
+        return self.pools[cells]
 
     def _metric(self, condition: MetricWithin) -> Verdict:
-        values: list[str] = []
-        refused: Verdict | None = None
+        refusal = self._results_refusal(condition.cells, condition.max_age_ms)
+        if refusal:
+            return refusal
+        facts: list[MetricFact] = []
         for name in condition.cells:
-            refusal = self._results_refusal(name, condition.max_age_ms)
-            fact = None if refusal else self.metrics.get((name, condition.name))
-            if fact is None:
-                refusal = refusal or ("missing", f"{name} measured no {condition.name}")
-                if condition.every:
-                    return refusal
-                refused = refused or refusal
-                continue
-            answer = _within(fact, condition)
-            if answer:
-                return answer
-            values.append(fact.value)
-        if values:
-            return "met", f"{condition.name} is {_listed(values)}"
-        return refused or ("missing", f"nothing measured {condition.name}")
+            told = self.metrics.get((name, condition.name), ())
+            if condition.every and not told:
+                return "missing", f"{name} measured no {condition.name}"
+            facts += told
+        if not facts:
+            return "missing", f"nothing measured {condition.name}"
+        wrong = _first(_within(fact, condition) for fact in facts)
+        return wrong or ("met", f"{condition.name} is {_listed([fact.value for fact in facts])}")
 
     def _file(self, condition: FilePresent) -> Verdict:
         fact = self.files.get((condition.path, condition.contains))
@@ -1769,7 +1893,6 @@ class _Bench:
         return "met", f"{condition.path} exists"
 
     def _absence(self, condition: PatternAbsent) -> Verdict:
-        fact: AbsentFact | None
         fact = self.absent.get((condition.pattern, condition.inside, condition.besides))
         where = _listed(condition.inside)
         if fact is None or not fact.inputs:
@@ -1798,16 +1921,13 @@ class _Bench:
 
 
 _Tests = tuple[list[str], list[TestFact]]
-_NO_TESTS: _Tests = ([], [])
+"""Tests sorted by key, after their keys, so that exact and prefix patterns need no scan."""
 
 
-def _by_cell_tests(facts: Iterable[TestFact]) -> dict[str, _Tests]:
-    """Tests by cell, sorted by key, so that exact and prefix patterns need no scan."""
-    grouped: dict[str, list[TestFact]] = defaultdict(list)
-    for fact in facts:
-        grouped[fact.cell].append(fact)
-    ordered = {cell: sorted(tests, key=lambda test: test.key) for cell, tests in grouped.items()}
-    return {cell: ([test.key for test in tests], tests) for cell, tests in ordered.items()}
+def _first(verdicts: Iterable[Verdict | None]) -> Verdict | None:
+    """The verdict that is refused first, the earliest of those; None when there is none."""
+    given = [verdict for verdict in verdicts if verdict]
+    return min(given, key=lambda verdict: _REFUSED.index(verdict[0])) if given else None
 
 
 def _matching(tests: _Tests, pattern: str) -> list[TestFact]:
@@ -1816,13 +1936,26 @@ def _matching(tests: _Tests, pattern: str) -> list[TestFact]:
     wanted = test_key(pattern)
     prefix, star, rest = wanted.partition("*")
     start = bisect.bisect_left(keys, prefix)
-    stop = bisect.bisect_left(keys, prefix + "\U0010ffff", start)
     if not star:
-        stop = bisect.bisect_right(keys, wanted, start)
+        return facts[start : bisect.bisect_right(keys, wanted, start)]
+    stop = bisect.bisect_left(keys, True, start, key=lambda key: not key.startswith(prefix))
     if not rest:
         return facts[start:stop]
-    regex = re.compile(".*".join(map(re.escape, wanted.split("*"))), re.DOTALL)
-    return [fact for fact in facts[start:stop] if regex.fullmatch(fact.key)]
+    pieces = rest.split("*")
+    return [fact for fact in facts[start:stop] if _has_pieces(fact.key, len(prefix), pieces)]
+
+
+def _has_pieces(key: str, at: int, pieces: Sequence[str]) -> bool:
+    """Whether the pieces follow one another in `key` from `at` on, the last one at its end.
+
+    Taking each as early as it comes is enough, and needs no backtracking on hostile names.
+    """
+    for piece in pieces[:-1]:
+        at = key.find(piece, at)
+        if at < 0:
+            return False
+        at += len(piece)
+    return key.endswith(pieces[-1]) and len(key) - len(pieces[-1]) >= at
 
 
 def _within(fact: MetricFact, condition: MetricWithin) -> Verdict | None:
@@ -1897,16 +2030,8 @@ def describe(condition: Condition) -> str:
 
 def _next_step(condition: Condition, answer: Answer) -> str:
     match condition:
-        case CommandPassed() | TestPassed() | MetricWithin() if answer in (
-            "stale",
-            "wrong_subject",
-        ):
-            return "run the audit again on the tree as it is"
-        case CommandPassed() | TestPassed() | MetricWithin() if answer in ("missing", "broken"):
-            return f"see why {_listed(condition.cells)} left no evidence, then run again"
         case CommandPassed() | TestPassed() | MetricWithin():
-            logs = [f"{layout.LOGS}/{name}.log" for name in condition.cells]
-            return f"mend what {_listed(logs)} reports, then run again"
+            return _next_step_of_cells(condition.cells, answer)
         case FilePresent():
             verb = "complete" if answer == "no" else "write"
             return f"{verb} {condition.path} and commit it"
@@ -1948,7 +2073,7 @@ _RESULT_WORDS = {
 
 def _words(decided: CellDecision) -> str:
     if decided.result == "absent":
-        return "did not run"
+        return decided.reason.removeprefix("it ")
     if decided.result == "passed":
         return decided.reason
     word = _RESULT_WORDS.get(decided.result, decided.result)
@@ -1965,7 +2090,10 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _milliseconds(utc: str) -> int:
-    return round(datetime.fromisoformat(utc.replace("Z", "+00:00")).timestamp() * 1000)
+    """Milliseconds since 1970 of an RFC 3339 time; a time without `Z` would depend on the place."""
+    if not _UTC.fullmatch(utc):
+        raise ValueError(f"no RFC 3339 time in UTC: {utc!r:.60}")
+    return (datetime.fromisoformat(utc) - _EPOCH) // timedelta(milliseconds=1)
 ''',
 )
 
@@ -1995,6 +2123,7 @@ Left to the caller: where the expected root comes from, and who signed it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -2086,7 +2215,10 @@ class Report:
             text.append(
                 f"{step.number:>2}  {word if step.checked else 'not checked':<11}  {step.title}"
             )
-            text += [f"      {finding.place}: {finding.problem}" for finding in step.findings]
+            text += [
+                f"      {_visible(finding.place)}: {_visible(finding.problem)}"
+                for finding in step.findings
+            ]
         if self.expected:
             note = {
                 "final": "nothing was edited since it was sealed",
@@ -2106,6 +2238,11 @@ class Report:
     def ok(self) -> bool:
         """Whether every step was checked and found nothing."""
         return all(step.checked and not step.findings for step in self.steps)
+
+
+def _visible(text: str) -> str:
+    """Text from a bundle on one line of a terminal: nothing in it can pass for a line of ours."""
+    return "".join(char if char.isprintable() else seal.escape(char) for char in text)
 
 
 def value_of(report: Report) -> dict[str, Any]:
@@ -2172,18 +2309,25 @@ def verify(source: Source, *, expect_root: str = "", each: Mapper = map) -> Repo
     ]
     steps = []
     for number, (check, needs) in enumerate(checks, 1):
-        if number == len(STEPS) and not case.expect_root:
+        if number == len(STEPS) and not expect_root:
             continue
         ready = all(getattr(case, name) is not None for name in needs)
         case.findings = []
         if ready:
-            check(case)
+            _checked(check, case)
         found = sorted(case.findings, key=lambda finding: finding.place)
         if len(found) > SHOWN_MAX:
             more = Finding("", f"and {len(found) - SHOWN_MAX} more")
             found = [*found[:SHOWN_MAX], more]
         steps.append(Step(number, STEPS[number - 1], ready, tuple(found)))
     return Report(tuple(steps), case.plan_root, case.final_root, case.expected, case.derived)
+
+
+def _checked(check: Callable[[_Case], None], case: _Case) -> None:
+    try:
+        check(case)
+    except Malformed as error:
+        case.find(error.place, error.problem)
 
 
 # --- the steps ------------------------------------------------------------------------------------
@@ -2227,7 +2371,10 @@ def _try(case: _Case, name: str, reader: Callable[[bytes], R]) -> R | None:
 def _plan(case: _Case) -> None:
     """Step 2."""
     plan, sealed, point, run = case.plan, case.sealed, case.point, case.run
-    assert plan and sealed and point and run
+    assert plan
+    assert sealed
+    assert point
+    assert run
     leaves = seal.plan_leaves(plan)
     case.plan_root = seal.root_of(leaves)
     _name_stale(case, {leaf.name: leaf.hash for leaf in leaves}, sealed.plan)
@@ -2263,6 +2410,8 @@ def _journal(case: _Case) -> None:
         return
     if told.problem:
         case.find(layout.JOURNAL, told.problem)
+    for place, problem in journal.gaps(told.records):
+        case.find(place or layout.JOURNAL, problem)
     first = told.records[0] if told.records else None
     last = told.records[-1] if told.records else None
     ended = [record.attempt for record in told.records if isinstance(record, journal.Ended)]
@@ -2272,10 +2421,6 @@ def _journal(case: _Case) -> None:
         case.find(layout.JOURNAL, "was opened for another run or another plan root")
     if not isinstance(last, journal.Closed) or last.attempts != len(ended):
         case.find(layout.JOURNAL, "was not closed over all its attempts")
-    started = {(r.cell, r.number) for r in told.records if isinstance(r, journal.Started)}
-    for attempt in ended:
-        if (attempt.cell, attempt.number) not in started and attempt.result != "skipped":
-            case.find(f"{attempt.cell} attempt {attempt.number}", "ended without a start")
     resumed = sum(isinstance(record, journal.Resumed) for record in told.records)
     case.agree(layout.RUN, run.resumed, resumed, "the journal's continuations")
     _agree_attempts(case, ended, run.attempts)
@@ -2285,9 +2430,10 @@ def _agree_attempts(case: _Case, told: Sequence[Attempt], run: Sequence[Attempt]
     told = seal.final_paths(told)
     journaled = {(attempt.cell, attempt.number): attempt for attempt in told}
     listed = {(attempt.cell, attempt.number): attempt for attempt in run}
-    for cell, number in sorted(journaled.keys() | listed.keys()):
-        if journaled.get((cell, number)) != listed.get((cell, number)):
-            case.find(f"{cell} attempt {number}", "is not the same in journal and run")
+    for key in sorted(journaled.keys() | listed.keys()):
+        if journaled.get(key) != listed.get(key):
+            place = journal.attempt_name(*key)
+            case.find(place, "is not the same in journal and run")
     if len(journaled) != len(told) or list(told) != list(run):
         case.find(layout.RUN, "does not list the attempts as the journal tells them")
 
@@ -2295,7 +2441,8 @@ def _agree_attempts(case: _Case, told: Sequence[Attempt], run: Sequence[Attempt]
 def _completeness(case: _Case) -> None:
     """Step 4."""
     plan, run = case.plan, case.run
-    assert plan and run
+    assert plan
+    assert run
     numbers: dict[str, list[int]] = {}
     for attempt in run.attempts:
         numbers.setdefault(attempt.cell, []).append(attempt.number)
@@ -2415,7 +2562,9 @@ def _digest(source: Source, name: str) -> str:
 def _final_root(case: _Case) -> None:
     """Step 7."""
     run, sealed, point = case.run, case.sealed, case.point
-    assert run and sealed and point
+    assert run
+    assert sealed
+    assert point
     found = seal.final_leaves(case.plan_root or run.plan_root, run, case.digests)
     _name_stale(case, {leaf.name: leaf.hash for leaf in found}, sealed.final)
     case.final_root = seal.root_of(found)
@@ -2426,9 +2575,13 @@ def _final_root(case: _Case) -> None:
 def _facts(case: _Case) -> None:
     """Step 8."""
     plan, run, facts = case.plan, case.run, case.facts
-    assert plan and run and facts
+    assert plan
+    assert run
+    assert facts
     wanted = tuple(fact_of(attempt) for attempt in run.attempts)
     case.agree(layout.FACTS, facts.attempts, wanted, "the attempts of the run")
+    case.agree(layout.FACTS, facts.as_of, run.end_utc, "the end of the run")
+    _no_fact_twice(case, facts)
     planned = {cell.id for cell in plan.cells}
     told = {
         fact.cell for facts_of in (facts.results, facts.tests, facts.metrics) for fact in facts_of
@@ -2440,28 +2593,26 @@ def _facts(case: _Case) -> None:
     try:
         objects = subject.split_objects(case.source.read(place), place, algorithm)
         tree, files = subject.files_of(objects, plan.subject.commit)
-    except (Malformed, ValueError) as error:
+        digest = subject.digest_of(files, plan.rules.outputs)
+    except Malformed as error:
         case.find(place, str(error))
         return
     case.agree(place, tree, plan.subject.tree, "the tree of the subject")
-    digest = subject.digest_of(files, plan.rules.outputs)
     case.agree(place, digest, plan.subject.digest, "the digest of the subject")
-    _agree_files(case, facts, [listed.path.decode("utf-8", "surrogateescape") for listed in files])
-
-
-def _agree_files(case: _Case, facts: Facts, paths: Sequence[str]) -> None:
-    folders = {path[:at] for path in paths for at in _slashes(path)}
-    there = folders.union(paths)
+    there = subject.paths_of(files)
     for fact in facts.files:
         if fact.found != (fact.path.rstrip("/") in there):
             case.find(layout.FACTS, f"says of {fact.path} what the tree does not say")
 
 
-def _slashes(path: str) -> Iterator[int]:
-    at = path.find("/")
-    while at >= 0:
-        yield at
-        at = path.find("/", at + 1)
+def _no_fact_twice(case: _Case, facts: Facts) -> None:
+    """A second answer to a question could hide the first; of tests and metrics, all count."""
+    asked = Counter[object](("result", fact.cell, fact.path) for fact in facts.results)
+    asked.update(("file", fact.path, fact.contains) for fact in facts.files)
+    asked.update(("absent", fact.pattern, fact.inside, fact.besides) for fact in facts.absent)
+    asked.update(("engine", fact.fact) for fact in facts.engine)
+    for question in sorted(str(question) for question, count in asked.items() if count > 1):
+        case.find(layout.FACTS, f"answers twice: {question}")
 
 
 def fact_of(attempt: Attempt) -> AttemptFact:
@@ -2479,7 +2630,9 @@ def fact_of(attempt: Attempt) -> AttemptFact:
 def _decision(case: _Case) -> None:
     """Step 9."""
     plan, facts, decision = case.plan, case.facts, case.decision
-    assert plan and facts and decision
+    assert plan
+    assert facts
+    assert decision
     try:
         case.derived = judge.decide(plan, facts)
     except ValueError as error:
@@ -2509,21 +2662,23 @@ def _tracker(case: _Case) -> None:
     decision = case.decision
     assert decision
     place = f"{layout.DOCUMENTS}/{layout.TRACKER}"
-    value = _try(case, place, codec.parse)
-    if value is None:
+    read = _try(case, place, lambda data: [codec.parse(data)])
+    if read is None:
         return
+    value = read[0]
     try:
-        told = (
-            value["verdict"],
-            {gate["id"]: gate["status"] for gate in value["gates"]},
-            {signal["id"]: signal["status"] for signal in value["signals"]},
-        )
+        told = value["verdict"], _statuses(value["gates"]), _statuses(value["signals"])
     except (KeyError, TypeError):
         case.find(place, "is not a gate tracker")
         return
-    gates = {gate.id: gate.status for gate in decision.gates}
-    signals = {signal.id: signal.status for signal in decision.signals}
+    gates = [(int, gate.id, gate.status) for gate in decision.gates]
+    signals = [(str, signal.id, signal.status) for signal in decision.signals]
     case.agree(place, told, (decision.verdict, gates, signals), "the decision")
+
+
+def _statuses(items: Any) -> list[tuple[type, Any, Any]]:
+    """The types keep `true` from passing for the gate 1."""
+    return [(type(item["id"]), item["id"], item["status"]) for item in items]
 
 
 def _expected(case: _Case) -> None:
@@ -2574,33 +2729,48 @@ class Folder:
         self.root = root
 
     def names(self) -> Iterator[str]:
-        """Yield the path of everything below the root that is no folder, with `/` between."""
+        """Yield the path of everything below the root that is no folder, with `/` between.
+
+        A folder that cannot be listed is yielded itself, as an oddity.
+        """
         pending = [""]
         while pending:
             prefix = pending.pop()
-            with os.scandir(os.path.join(self.root, prefix)) as entries:
-                for entry in entries:
-                    name = prefix + entry.name
-                    if entry.is_dir(follow_symlinks=False):
-                        pending.append(name + "/")
-                    else:
-                        yield name
+            try:
+                with os.scandir(os.path.join(self.root, prefix)) as entries:
+                    for entry in entries:
+                        name = prefix + entry.name
+                        if entry.is_dir(follow_symlinks=False):
+                            pending.append(name + "/")
+                        else:
+                            yield name
+            except OSError:
+                yield prefix.rstrip("/") or "."
 
     def read(self, name: str) -> bytes:
         """Return a whole regular file. Raises `Malformed`."""
         with self._open(name) as stream:
             if os.fstat(stream.fileno()).st_size > RECORD_BYTES_MAX:
                 raise Malformed(name, f"is larger than {RECORD_BYTES_MAX} bytes")
-            return stream.read()
+            return self._next(stream, name, -1)
 
     def blocks(self, name: str) -> Iterator[bytes]:
         """Yield a regular file in blocks of `BLOCK_BYTES`. Raises `Malformed`."""
         with self._open(name) as stream:
-            while block := stream.read(BLOCK_BYTES):
+            while block := self._next(stream, name, BLOCK_BYTES):
                 yield block
 
+    def _next(self, stream: BinaryIO, name: str, size: int) -> bytes:
+        try:
+            return stream.read(size)
+        except OSError as error:
+            raise Malformed(name, f"cannot be read: {error.strerror}") from error
+
     def _open(self, name: str) -> BinaryIO:
-        path = os.path.join(self.root, *name.split("/"))
+        parts = name.split("/")
+        if not {"", ".", ".."}.isdisjoint(parts):
+            raise Malformed(name, "is not a path below the bundle")
+        path = os.path.join(self.root, *parts)
         try:
             if not stat.S_ISREG(os.lstat(path).st_mode):
                 raise Malformed(name, "is not a regular file")
@@ -2635,17 +2805,21 @@ def main(words):
     here = os.path.dirname(os.path.abspath(__file__))
     parser = argparse.ArgumentParser(prog="verify.py", description="Verify an audit bundle.")
     parser.add_argument("bundle", nargs="?", default=here, help="its folder; default: this one")
-    parser.add_argument("--expect-root", default="", metavar="HEX", help="plan root or final root")
+    parser.add_argument("--expect-root", metavar="HEX", help="plan root or final root")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     options = parser.parse_args(words)
     if not os.path.isdir(options.bundle):
         parser.error("no such folder: " + options.bundle)
+    root = options.expect_root
+    if root is not None and (len(root) != 64 or set(root.lower()) - set("0123456789abcdef")):
+        parser.error("a root has 64 hex digits: --expect-root " + ascii(root[:80]))
     source = folder.Folder(options.bundle)
-    report = verify.verify(source, expect_root=options.expect_root, each=folder.in_threads)
+    report = verify.verify(source, expect_root=root or "", each=folder.in_threads)
     if options.json:
-        sys.stdout.write(codec.encode(verify.value_of(report)).decode("utf-8", "replace"))
+        text = codec.encode(verify.value_of(report))
     else:
-        sys.stdout.write("\n".join(report.lines).encode("utf-8", "replace").decode() + "\n")
+        text = ("\n".join(report.lines) + "\n").encode("utf-8", "replace")
+    sys.stdout.buffer.write(text)
     return 0 if report.ok else 3
 
 
