@@ -1,0 +1,148 @@
+"""Processes of a cell: found by their marker or their session, and ended.
+
+On Linux every process that carries an attempt's marker is found in `/proc`, however it detached
+itself; one that also threw its environment away is still found while it stays in the session of its
+leader. Elsewhere only the leader's process group can be ended.
+Nothing here starts a process or reads its output.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+from audit.runner.marker import carries, run_prefix
+
+TERM_GRACE_MS = 2_000
+"""How long a process has between TERM and KILL."""
+LOOK_AGAIN_MS = 10
+"""How often it is looked whether the processes that were told to end are gone."""
+KILL_ROUNDS_MAX = 100
+"""How often processes that appear while others are killed are killed too (a fork bomb)."""
+
+HAS_PROC = os.path.exists("/proc/self/environ")
+"""Whether processes can be found by what they carry."""
+
+
+def find(prefix: str, session: int | None = None) -> tuple[int, ...]:
+    """Return the living processes that carry the marker, or belong to the session.
+
+    This process and the leader of the session, which is its id, are left out. Cost: one look into
+    `/proc` for each process there, about 1 ms for a hundred.
+    """
+    if not HAS_PROC:
+        return ()
+    own = os.getpid()
+    return tuple(
+        pid
+        for name in os.listdir("/proc")
+        if name.isdigit()
+        and (pid := int(name)) not in (session, own)
+        and _belongs(pid, prefix, session)
+    )
+
+
+def _belongs(pid: int, prefix: str, session: int | None) -> bool:
+    try:
+        if session is not None and os.getsid(pid) == session:
+            return _alive(pid)
+        descriptor = os.open(f"/proc/{pid}/environ", os.O_RDONLY)
+    except OSError:
+        return False  # gone, or another user's
+    try:
+        # A zombie has no environment any more.
+        return carries(_read(descriptor), prefix)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def _read(descriptor: int) -> bytes:
+    blocks = []
+    while block := os.read(descriptor, 262_144):
+        blocks.append(block)
+    return b"".join(blocks)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stream:
+            return stream.read().rpartition(b") ")[2][:1] not in (b"Z", b"X", b"")
+    except OSError:
+        return False
+
+
+def tell(pid: int, number: signal.Signals, belongs: Callable[[int], bool]) -> None:
+    """Send a signal to a process, unless its id went to another one in the meantime."""
+    with suppress(OSError):
+        try:
+            descriptor = os.pidfd_open(pid)
+        except (OSError, AttributeError):  # gone, or a kernel or sandbox without the call
+            if belongs(pid):
+                os.kill(pid, number)
+            return
+        try:
+            if belongs(pid):
+                signal.pidfd_send_signal(descriptor, number)
+        finally:
+            os.close(descriptor)
+
+
+def tell_all(number: signal.Signals, prefix: str, session: int | None = None) -> tuple[int, ...]:
+    """Send a signal to all that `find` finds; return them."""
+    found = find(prefix, session)
+    for pid in found:
+        tell(pid, number, lambda pid: _belongs(pid, prefix, session))
+    return found
+
+
+def tell_group(leader: int, number: signal.Signals) -> None:
+    """Send a signal to the process group of a leader that was not waited for yet."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, number)
+
+
+def end_all(
+    prefix: str,
+    session: int | None = None,
+    *,
+    wait: Callable[[int], None] | None = None,
+    grace_ms: int = TERM_GRACE_MS,
+) -> int:
+    """End all that `find` finds: TERM, a grace, KILL until none is left. Return how many they were.
+
+    `wait` passes some milliseconds (and may drain a pipe meanwhile).
+    """
+    wait = wait or (lambda ms: time.sleep(ms / 1000))
+    ended = set(tell_all(signal.SIGTERM, prefix, session))
+    if not ended:
+        return 0
+    for _ in _until(grace_ms):
+        wait(LOOK_AGAIN_MS)
+        if not find(prefix, session):
+            return len(ended)
+    for _ in range(KILL_ROUNDS_MAX):
+        found = tell_all(signal.SIGKILL, prefix, session)
+        if not found:
+            break
+        ended.update(found)
+        wait(LOOK_AGAIN_MS)
+    return len(ended)
+
+
+def _until(limit_ms: int) -> Iterator[None]:
+    deadline = time.monotonic_ns() + limit_ms * 1_000_000
+    while time.monotonic_ns() < deadline:
+        yield
+
+
+def sweep_run(run: str) -> int:
+    """End whatever an earlier process of a run left behind; return how many they were.
+
+    The caller holds the run's lock: otherwise these would be the children of a living run.
+    """
+    return end_all(run_prefix(run))

@@ -1,0 +1,162 @@
+"""Cells, a bundle and a repository folder for the runner's tests."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from audit.runner import Events, Executor, JournalWriter, LocalExecutor, RunOptions, run_cells
+from evidence import chain, journal, layout
+from evidence.journal import Opened
+from evidence.model import Attempt, Cell
+from evidence.redact import Redactor
+
+UTC = "2026-12-01T09:30:00Z"
+QUICK = LocalExecutor(eof_grace_ms=150, term_grace_ms=400)
+
+_CELL = Cell(
+    id="cell",
+    command="cell",
+    argv=("true",),
+    cmd="true",
+    cwd=".",
+    timeout_ms=60_000,
+    output_bytes_max=1 << 30,
+    needs=(),
+    accept_exit_codes=(0,),
+    could_not_run_exit_codes=(75,),
+    skipped_exit_codes=(),
+    required=True,
+    flaky=False,
+    env=(),
+    env_only=None,
+    results=(),
+    produces=(),
+    reads=(),
+)
+
+
+def make_cell(name: str = "cell", argv: Sequence[str] = ("true",), **changes: Any) -> Cell:
+    """Return a cell that runs `argv`."""
+    base = replace(_CELL, id=name, command=name, argv=tuple(argv), cmd=" ".join(argv))
+    return replace(base, **changes)
+
+
+def sh(line: str, name: str = "cell", **changes: Any) -> Cell:
+    """Return a cell that runs a shell line."""
+    return make_cell(name, ("sh", "-c", line), **changes)
+
+
+def python(code: str, name: str = "cell", **changes: Any) -> Cell:
+    """Return a cell that runs Python code."""
+    return make_cell(name, (sys.executable, "-c", code), **changes)
+
+
+class StillClock:
+    """A clock whose wall stands still and whose monotonic time ticks a millisecond a look."""
+
+    def __init__(self) -> None:
+        self.now_ns = 0
+
+    def utc(self) -> str:
+        return UTC
+
+    def monotonic_ns(self) -> int:
+        self.now_ns += 1_000_000
+        return self.now_ns
+
+
+@dataclass
+class Heard:
+    """Events, kept."""
+
+    starts: list[tuple[str, int]] = field(default_factory=list)
+    lines: list[tuple[str, str]] = field(default_factory=list)
+    ends: list[Attempt] = field(default_factory=list)
+
+    def started(self, cell: Cell, number: int) -> None:
+        self.starts.append((cell.id, number))
+
+    def output(self, cell: Cell, line: str) -> None:
+        self.lines.append((cell.id, line))
+
+    def ended(self, attempt: Attempt) -> None:
+        self.ends.append(attempt)
+
+
+class Arena:
+    """A repository folder and a bundle, in which cells run."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.root = tmp_path / "repository"
+        self.folder = self.root / "release_evidence" / "audit" / "run"
+        self.root.mkdir()
+        # A run's id is what its processes are found by, so that of a test is nobody else's.
+        self.run_id = f"run-{uuid.uuid4()}"
+        self.writer = JournalWriter.create(self.folder)
+        self.writer.append(Opened("opened", self.run_id, "run", "0" * 64, UTC))
+        self.environ: Mapping[str, str] = dict(os.environ)
+
+    def run(
+        self,
+        *cells: Cell,
+        jobs: int = 1,
+        fail_fast: bool = False,
+        secrets: Mapping[str, str] | None = None,
+        past: Sequence[Attempt] = (),
+        events: Events | None = None,
+        stop: threading.Event | None = None,
+        executor: Executor = QUICK,
+    ) -> tuple[Attempt, ...]:
+        options = RunOptions(
+            jobs=jobs,
+            fail_fast=fail_fast,
+            run_id=self.run_id,
+            root=self.root,
+            folder=self.folder,
+            environ=self.environ,
+        )
+        return run_cells(
+            cells,
+            options=options,
+            redactor=Redactor(secrets or {}),
+            journal=self.writer,
+            past=past,
+            clock=StillClock(),
+            events=events,
+            stop=stop,
+            executor=executor,
+        )
+
+    def one(self, cell: Cell, **options: Any) -> Attempt:
+        (attempt,) = self.run(cell, **options)
+        return attempt
+
+    def log(self, attempt: Attempt) -> bytes:
+        assert attempt.log is not None
+        return (self.folder / attempt.log.path).read_bytes()
+
+    def told(self) -> journal.Journal:
+        return journal.read((self.folder / layout.JOURNAL).read_bytes())
+
+    def verify(self, attempt: Attempt) -> None:
+        """Derive the leaves of a log from log and salts, as a stranger would."""
+        log = attempt.log
+        assert log is not None
+        data = self.log(attempt)
+        salts = (self.folder / layout.salts_path(log.path)).read_bytes()
+        chunks = [data[n : n + chain.CHUNK_BYTES] for n in range(0, len(data), chain.CHUNK_BYTES)]
+        assert len(salts) == chain.SALT_BYTES * len(chunks)
+        leaves = [
+            chain.chunk_leaf(salt, chunk)
+            for salt, chunk in zip(chain.salts_of(salts), chunks, strict=True)
+        ]
+        assert [leaf.hex() for leaf in leaves] == list(log.leaves)
+        assert chain.root(leaves).hex() == log.root
+        assert log.bytes == len(data)
