@@ -32,8 +32,8 @@ PURE = (
     *("evidence.codec", "evidence.model", "evidence.chain", "evidence.journal"),
     *("evidence.layout", "evidence.judge", "evidence.subject", "evidence.seal"),
     *("evidence.verify", "audit.errors", "audit.plan", "audit.definition.models"),
-    *("audit.render.tracker", "audit.render.documents", "audit.render.github"),
-    "audit.render.report",
+    *("audit.render.tracker", "audit.render.markdown", "audit.render.visible"),
+    *("audit.render.pagedata", "audit.render.github"),
 )
 """Modules that only decide: no disk, clock, chance, process, network or thread."""
 
@@ -302,6 +302,6 @@ def promises(source: Source) -> list[Problem]:
         if any(f"# {word}" in line for word in ("TODO", "FIXME", "XXX", "HACK"))
     ]
     for node in ast.walk(source.tree):
-        if isinstance(node, ast.Name) and node.id == "NotImplementedError":
+        if isinstance(node, ast.Raise) and "NotImplementedError" in ast.dump(node):
             found.append(Problem(source.place, node.lineno, "a stub: NotImplementedError"))
     return found

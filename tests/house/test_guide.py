@@ -1,0 +1,73 @@
+"""The guide says what the code says: every key, every code, every command, every exit code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import guide_tables
+import pytest
+from click.testing import CliRunner
+
+from audit import cli
+from audit.cli import failure
+from audit.definition import models
+
+ROOT = Path(__file__).parents[2]
+GUIDE = ROOT / "docs" / "guide"
+DEFINITION = (GUIDE / "definition.md").read_text("utf-8")
+COMMANDS = (GUIDE / "commands.md").read_text("utf-8")
+TABLES = (
+    models.AuditTable,
+    models.CommandTable,
+    models.SignalTable,
+    models.GateTable,
+    models.EnvironmentTable,
+    models.SecretsTable,
+    models.EvidenceTable,
+    models.RoleTable,
+)
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.__name__)
+def test_every_key_of_the_definition_is_explained(table: type[models.Table]) -> None:
+    keys = {field.alias or name for name, field in table.model_fields.items()}
+    missing = {key for key in keys if f"`{key}`" not in DEFINITION and f".{key}" not in DEFINITION}
+    assert not missing
+
+
+@pytest.mark.parametrize("kind", list(models.CONDITIONS))
+def test_every_kind_of_condition_is_explained(kind: str) -> None:
+    assert f"| `{{ {kind} = " in DEFINITION
+
+
+def test_every_engine_fact_is_named() -> None:
+    assert all(f"`{fact}`" in DEFINITION for fact in models.ENGINE_FACTS)
+
+
+def test_the_example_of_the_definition_loads(tmp_path: Path) -> None:
+    from audit.definition import load
+
+    example = re.search(r"```toml\n(.*?)```", DEFINITION, re.DOTALL)
+    assert example
+    (tmp_path / "audit.toml").write_text(example[1])
+    assert load(tmp_path / "audit.toml").gates[0].signals[0].id == "G1-001"
+
+
+def test_the_table_of_findings_is_the_one_in_the_code() -> None:
+    text = guide_tables.PAGE.read_text("utf-8")
+    assert guide_tables.page(text) == text, "python tests/house/guide_tables.py writes it again"
+
+
+@pytest.mark.parametrize("name", list(cli.COMMANDS))
+def test_every_command_has_help_with_an_example_and_a_row(name: str) -> None:
+    shown = CliRunner().invoke(cli.group, [name, "--help"])
+    assert shown.exit_code == 0
+    assert f"arco-audit {name}" in shown.output.split("Example", 1)[1]
+    assert f"| `{name}` |" in COMMANDS
+
+
+def test_every_exit_code_is_explained() -> None:
+    rows = set(re.findall(r"^\| (\d+) \|", COMMANDS, re.MULTILINE))
+    codes = {failure.READY, failure.NOT_READY, failure.USAGE, failure.UNVERIFIED}
+    assert rows == {str(code) for code in codes | {failure.INTERNAL, failure.INTERRUPTED}}

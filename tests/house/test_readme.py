@@ -1,0 +1,90 @@
+"""The README tells the truth: its lines are what CI runs, its links exist, its status follows."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import tomllib
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+BEGIN = "python3 -m venv .venv && .venv/bin/pip install -q -r requirements/nox.txt && .venv/bin/nox"
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
+BLOCK = re.compile(r"^<!-- status: (GO|NO-GO) -->$", re.MULTILINE)
+
+
+def test_the_two_lines_are_what_ci_runs() -> None:
+    shown = subprocess.run(
+        [ROOT / ".ci" / "run", "--lines"], capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.splitlines() == [f"{BEGIN} -s audit", f"{BEGIN} -s tests"]
+    for line in shown.stdout.splitlines():
+        assert line in README.splitlines()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_local_link_leads_somewhere(page: Path) -> None:
+    targets = [t for t in LINK.findall(page.read_text("utf-8")) if "://" not in t]
+    assert not [t for t in targets if not (page.parent / t).exists()]
+
+
+def test_every_session_that_is_named_exists() -> None:
+    noxfile = (ROOT / "noxfile.py").read_text("utf-8")
+    defined = set(re.findall(r"^def (\w+)\(session", noxfile, re.MULTILINE))
+    defined |= {f"pythons-{v}" for v in ("3.11", "3.12", "3.13")}
+    texts = [page.read_text("utf-8") for page in PAGES]
+    texts += [path.read_text("utf-8") for path in (ROOT / ".github").rglob("*.yml")]
+    named = {name for text in texts for name in re.findall(r"nox -s ([\w.-]*\w)", text)}
+    table = tomllib.loads((ROOT / "audit.toml").read_text("utf-8"))
+    named |= {c["nox"].replace("{python}", "3.11") for c in table["command"] if "nox" in c}
+    assert named <= defined
+
+
+def test_the_claimed_pythons_are_those_that_ci_and_nox_run() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    prefix = "Programming Language :: Python :: 3."
+    claimed = {
+        "3." + c.removeprefix(prefix) for c in project["classifiers"] if c.startswith(prefix)
+    }
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8")
+    table = tomllib.loads((ROOT / "audit.toml").read_text("utf-8"))
+    rows = next(c for c in table["command"] if c["id"] == "pythons")
+    assert claimed == set(rows["matrix"]["python"])
+    assert claimed == set(re.findall(r"^\s+(3\.\d+)$", workflow, re.MULTILINE))
+    assert f"VERSIONS = {tuple(sorted(claimed))}".replace("'", '"') in (
+        ROOT / "noxfile.py"
+    ).read_text("utf-8")
+
+
+def test_the_status_is_what_the_published_tracker_says() -> None:
+    (said,) = BLOCK.findall(README)
+    table = tomllib.loads((ROOT / "audit.toml").read_text("utf-8"))
+    tracker = ROOT / "docs" / "audits" / table["audit"]["id"] / "gate-tracker.json"
+    if not tracker.exists():
+        assert said == "NO-GO", "nothing was published, so nothing can be ready"
+        return
+    published = json.loads(tracker.read_text("utf-8"))
+    assert said == published["verdict"]
+    statuses = {str(gate["id"]): gate["status"] for gate in published["gates"]}
+    rows = re.findall(r"^\| (\d+) \|.*\| ([A-Z-]+) \|", README, re.MULTILINE)
+    assert dict(rows) == statuses
+
+
+def test_the_picture_is_a_picture_for_light_and_dark() -> None:
+    picture = (ROOT / "docs" / "img" / "evidence.svg").read_text("utf-8")
+    assert ET.fromstring(picture).tag.endswith("svg")
+    assert "prefers-color-scheme: dark" in picture
+    assert "<title" in picture
+    assert "<desc" in picture
+
+
+def test_the_gates_are_those_of_the_real_audit() -> None:
+    table = tomllib.loads((ROOT / "audit.toml").read_text("utf-8"))
+    counts = {gate["id"]: len(gate["signal"]) for gate in table["gate"]}
+    assert counts == {0: 4, 1: 4, 2: 7, 3: 7, 4: 6, 5: 6, 7: 4}
