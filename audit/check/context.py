@@ -220,11 +220,19 @@ def _knows_commit(tree: Tree, path: str, logs: dict[int, str], files: Iterable[s
 
 
 def rowless(context: Context) -> tuple[str, ...]:
-    """Return the logs below the evidence root that no status file has a row for."""
+    """Return the logs below the evidence root that no status file has a row for.
+
+    Where the status file beside a log could not be read whole, its row may well be there.
+    """
+    broken = [
+        path.rpartition("/")[0] for path, file in context.matrices.items() if file.matrix.problems
+    ]
     known = {log for matrix in context.matrices.values() for log in matrix.logs.values()}
     stems = {log.removesuffix(".log") for log in known}
     return tuple(
         log
         for log in context.logs
-        if log not in known and _ATTEMPT.sub("", log.removesuffix(".log")) not in stems
+        if log not in known
+        and _ATTEMPT.sub("", log.removesuffix(".log")) not in stems
+        and not any(_beside(folder, log) for folder in broken)
     )

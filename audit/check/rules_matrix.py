@@ -79,6 +79,8 @@ def _code(row: MatrixRow) -> str:
 
 
 def _required(context: Context, file: MatrixFile) -> Iterator[Finding]:
+    if file.matrix.problems:
+        return  # the missing row may be one that could not be read
     for number, line in enumerate(context.tracker.matrix.required):
         if not any(_is(row, line) for row in file.matrix.rows):
             place = context.at(f"command_matrix.required_commands[{number}]")

@@ -35,8 +35,14 @@ def check_paths(context: Context) -> Iterator[Finding]:
         message = "paths, status files and logs were not looked at"
         yield finding("AUD901", Place(context.file), message)
         return
-    for cited in (*cited_by_claims(context), *cited_by_documents(context)):
+    judged: set[str | None] = set()
+    for cited in cited_by_claims(context):
         if cited.claim.path is not None:
+            judged.add(cited.claim.text)
+            yield from _check(context.tree, cited)
+    for cited in cited_by_documents(context):
+        # What a claim names was judged there, where its status is known.
+        if cited.claim.text not in judged:
             yield from _check(context.tree, cited)
     yield from _no_evidence(context)
 
@@ -81,7 +87,8 @@ def _named(document: Document) -> Iterator[tuple[int, PathClaim]]:
         for row in table.rows:
             for column in ("code", "evidence"):
                 for claim in row.paths(column):
-                    yield row.line, claim
+                    if claim.path is not None:
+                        yield row.line, claim
     for line, _, text in document.prose:
         for claim in read_prose(text):
             yield line, claim

@@ -103,8 +103,9 @@ def allowed(context: Context, gate: ClaimedGate) -> str:
 
 def closed_and_open(context: Context, gate: ClaimedGate) -> tuple[int, int]:
     """Return how many signals of a gate are claimed GO, and how many are not."""
-    closed = sum(context.statuses.get(name) == "GO" for name in gate.signals)
-    return closed, len(gate.signals) - closed
+    names = set(gate.signals)
+    closed = sum(context.statuses.get(name) == "GO" for name in names)
+    return closed, len(names) - closed
 
 
 def _gates(context: Context) -> Iterator[Finding]:
