@@ -1,7 +1,7 @@
 """The value that the report page carries for its script: rows, not prose.
 
-Here plan, run, facts and decision become short arrays, in the order that `report/*.js` names in its
-`C`, `S`, `G`, `A` and `L` tables. Free text is made visible here, so that the script only sets text.
+Here plan, run, facts and decision become short arrays, in the order that `report/*.js` names in
+its `C`, `S`, `G`, `A` and `L` tables. Free text is made visible here: the script only sets text.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _show = visible.line
 
 @dataclass(frozen=True, slots=True)
 class ReportView:
-    """All that the page shows. `logs` reads a log by its path in the bundle; nothing else is read."""
+    """All that the page shows; `logs` reads a log by its path in the bundle."""
 
     plan: Plan
     run: Run

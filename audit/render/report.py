@@ -2,7 +2,7 @@
 
 Here the page is put together: what blocks the release is plain HTML, so that it is there without a
 script; lists, timeline and logs are data that the page's own script draws. A strict
-Content-Security-Policy names both by their digest. Nothing is read here but the package's templates.
+Content-Security-Policy names both by their digest. Only the package's own templates are read.
 """
 
 from __future__ import annotations
