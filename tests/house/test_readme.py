@@ -88,3 +88,12 @@ def test_the_gates_are_those_of_the_real_audit() -> None:
     table = tomllib.loads((ROOT / "audit.toml").read_text("utf-8"))
     counts = {gate["id"]: len(gate["signal"]) for gate in table["gate"]}
     assert counts == {0: 4, 1: 4, 2: 7, 3: 7, 4: 6, 5: 6, 7: 4}
+
+
+def test_the_retention_policy_is_what_ci_does() -> None:
+    policy = (ROOT / "docs" / "policies" / "retention.md").read_text("utf-8")
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8")
+    days = re.findall(r"retention-days: (\d+)", workflow)
+    assert days == re.findall(r"\| (\d+) days \|", policy)
+    table = tomllib.loads((ROOT / "audit.toml").read_text("utf-8"))
+    assert f"may have {table['evidence']['budget']} " in policy
