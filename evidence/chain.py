@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ SALT_BYTES = 16
 """Bytes of the random salt of a log chunk; they lie outside every digest."""
 
 ORIGIN = "arco-audit"
+_HEX = re.compile("[0-9a-f]{64}")
 
 
 def sha256(data: bytes) -> str:
@@ -126,6 +128,7 @@ def checkpoint_of(data: bytes) -> Checkpoint:
         point = Checkpoint(audit, label, int(size), base64.b64decode(encoded).hex(), plan_root)
     except ValueError as error:
         raise Malformed("checkpoint", "is not a checkpoint of four lines") from error
-    if rest or checkpoint_text(point) != data:
+    whole = point.size >= 0 and len(point.final_root) == 64 and _HEX.fullmatch(plan_root)
+    if rest or not whole or checkpoint_text(point) != data:
         raise Malformed("checkpoint", "is not written as a checkpoint is")
     return point

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import importlib.resources
 
+from evidence import layout
+
 KERNEL = (
     "codec",
     "model",
@@ -107,4 +109,4 @@ def source() -> str:
 
 def committed() -> bytes:
     """Return the bytes of the committed `verify.py`, which every bundle gets."""
-    return (importlib.resources.files("evidence.standalone") / "verify.py").read_bytes()
+    return (importlib.resources.files("evidence.standalone") / layout.VERIFIER).read_bytes()

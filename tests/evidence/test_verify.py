@@ -35,7 +35,8 @@ def test_a_whole_bundle_verifies(bundle: Path, point: chain.Checkpoint) -> None:
     report = verify.verify(folder.Folder(str(bundle)), each=folder.in_threads)
     assert report.ok, "\n".join(report.lines)
     assert (report.plan_root, report.final_root) == (point.plan_root, point.final_root)
-    assert report.decision is not None and report.decision.verdict == "GO"
+    assert report.decision is not None
+    assert report.decision.verdict == "GO"
     assert [step.number for step in report.steps] == list(range(1, 11))
 
 
@@ -43,7 +44,8 @@ def test_a_whole_bundle_verifies(bundle: Path, point: chain.Checkpoint) -> None:
 def test_expected_root_says_which(bundle: Path, point: chain.Checkpoint, which: str) -> None:
     root = point.final_root if which == "final" else point.plan_root
     report = verify.verify(folder.Folder(str(bundle)), expect_root=root)
-    assert report.ok and report.expected == which
+    assert report.ok
+    assert report.expected == which
     assert not verify.verify(folder.Folder(str(bundle)), expect_root="ab" * 32).ok
 
 
@@ -83,7 +85,8 @@ def test_swapped_logs_are_named(bundle: Path) -> None:
     one.write_bytes(kept[1])
     other.write_bytes(kept[0])
     told = places(bundle)
-    assert "command-logs/tests.log" in told and "command-logs/tests.attempt-1.log" in told
+    assert "command-logs/tests.log" in told
+    assert "command-logs/tests.attempt-1.log" in told
 
 
 def test_a_changed_chunk_is_named_by_its_place(bundle: Path) -> None:
@@ -128,7 +131,9 @@ def test_foreign_files_and_links_are_named(bundle: Path) -> None:
     (bundle / "command-logs" / "more.log").symlink_to("/etc/hostname")
     (bundle / "artifacts").symlink_to(bundle)
     told = places(bundle)
-    assert "documents/extra.md" in told and "command-logs/more.log" in told and "artifacts" in told
+    assert "documents/extra.md" in told
+    assert "command-logs/more.log" in told
+    assert "artifacts" in told
 
 
 def test_a_log_that_became_a_link_or_a_pipe_is_refused(bundle: Path, tmp_path: Path) -> None:

@@ -1,0 +1,131 @@
+"""What the kernel's tests share: any record of any type, and small plans and facts by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import types
+import typing
+from collections.abc import Hashable
+from typing import Any
+
+from hypothesis import strategies as st
+
+from evidence import judge, model
+
+UTC = "2026-12-01T10:00:00Z"
+LATER = "2026-12-01T10:00:05Z"
+
+TEXT = st.text(
+    st.one_of(
+        st.characters(exclude_categories=["Cs"]),
+        st.sampled_from('\udc80\udcff\t\n\r\\"\u202e\x00\x1b\x7f\u2028'),
+    ),
+    max_size=6,
+)
+"""Text with what breaks lines and bytes of names that are not UTF-8."""
+
+
+@functools.cache
+def any_of(key: Hashable) -> st.SearchStrategy[Any]:
+    """Any value of a type of the records, from its own annotations."""
+    kind: Any = key
+    origin, words = typing.get_origin(kind), typing.get_args(kind)
+    if kind in (str, int, bool, type(None)):
+        plain = {str: TEXT, int: st.integers(), bool: st.booleans(), type(None): st.none()}
+        return plain[kind]
+    if origin is typing.Literal:
+        return st.sampled_from(words)
+    if origin is tuple:
+        return st.lists(any_of(words[0]), max_size=2).map(tuple)
+    if origin in (typing.Union, types.UnionType):
+        return st.one_of(*(any_of(word) for word in words))
+    hints = typing.get_type_hints(kind)
+    return st.builds(
+        kind, **{field.name: any_of(hints[field.name]) for field in dataclasses.fields(kind)}
+    )
+
+
+def make_cell(name: str, **changes: object) -> model.Cell:
+    plain = model.Cell(
+        id=name,
+        command=name,
+        argv=("true",),
+        cmd="true",
+        cwd=".",
+        timeout_ms=1000,
+        output_bytes_max=1 << 20,
+        needs=(),
+        accept_exit_codes=(0,),
+        could_not_run_exit_codes=(75,),
+        skipped_exit_codes=(),
+        required=True,
+        flaky=False,
+        env=(),
+        env_only=None,
+        results=(),
+        produces=(),
+        reads=(),
+    )
+    return dataclasses.replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def make_signal(name: str, *conditions: model.Condition, **changes: object) -> model.Signal:
+    plain = model.Signal(
+        id=name,
+        gate=0,
+        title=f"signal {name}",
+        owner="SRE",
+        code=("README.md",),
+        tests=(),
+        runbook="",
+        evidence=("command-logs/",),
+        exit_test="it works",
+        conditions=conditions,
+    )
+    return dataclasses.replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def make_plan(
+    *signals: model.Signal,
+    cells: tuple[model.Cell, ...] = (),
+    gates: tuple[model.Gate, ...] | None = None,
+    **changes: object,
+) -> model.Plan:
+    """A plan over one gate that requires all signals, unless gates are given."""
+    plain = model.Plan(
+        format_version=1,
+        tool=model.Tool("arco-audit", "0.0.0"),
+        audit=model.Audit("a-1", "An audit", "2026-12-01", "all", "", "", judge.ALL_GATES_GO),
+        label="head/1",
+        subject=model.Subject("c" * 40, UTC, "d" * 40, "ab" * 32, "main", (), ()),
+        rules=model.Rules(("release_evidence/",), None, (), (), 2, fail_fast=False),
+        roles=(),
+        cells=cells,
+        gates=(model.Gate(0, "Base", tuple(s.id for s in signals)),) if gates is None else gates,
+        signals=signals,
+    )
+    return dataclasses.replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def make_facts(*attempts: model.AttemptFact, **changes: object) -> model.Facts:
+    plain = model.Facts(
+        format_version=1,
+        as_of=LATER,
+        subject_after="ab" * 32,
+        attempts=attempts,
+        results=(),
+        tests=(),
+        metrics=(),
+        files=(),
+        absent=(),
+        engine=(),
+    )
+    return dataclasses.replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def ran(
+    cell: str, result: model.Result = "passed", number: int = 1, end: str = UTC, reason: str = ""
+) -> model.AttemptFact:
+    code = {"passed": 0, "failed": 1, "could_not_run": 75}.get(result)
+    return model.AttemptFact(cell, number, result, reason, code, end)
