@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from audit.runner.clock import Clock, SystemClock
 from audit.runner.executor import Ending, Executor, Job, LocalExecutor
-from audit.runner.journal import JournalWriter, Recovered, final_paths, read_journal, recover
+from audit.runner.journal import JournalWriter, Recovered, read_journal, recover
 from audit.runner.marker import MARKER, enclosing_roots, refuse_enclosed
 from audit.runner.schedule import Events, RunOptions, Silence, run_cells
 
@@ -25,7 +25,6 @@ __all__ = [
     "Silence",
     "SystemClock",
     "enclosing_roots",
-    "final_paths",
     "read_journal",
     "recover",
     "refuse_enclosed",

@@ -35,8 +35,9 @@ class Board:
         self._ready: list[int] = []
         self._order = tuple(cells)
         self._hopeless: deque[tuple[Cell, str]] = deque()
+        unended = frozenset(self._waiting)
         for cell in tuple(self._waiting.values()):
-            self._admit(cell)
+            self._admit(cell, unended)
         for attempt in past:
             self._fail_fast_on(attempt)
 
@@ -52,11 +53,11 @@ class Board:
                 waiting[cell.id] = cell
         return waiting
 
-    def _admit(self, cell: Cell) -> None:
+    def _admit(self, cell: Cell, unended: frozenset[str]) -> None:
         """Count what a cell still waits for; it is ready, or hopeless, when that is nothing."""
         still_open = 0
         for need in self._needs[cell.id]:
-            if need in self._waiting:
+            if need in unended:
                 self._wanted_by.setdefault(need, []).append(cell)
                 still_open += 1
             elif need not in self._cells:

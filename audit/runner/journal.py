@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from audit import errors
@@ -284,20 +284,3 @@ def move_aside(folder: Path, attempts: Iterable[Attempt], cell: str, last: int) 
                     (folder / source).rename(folder / target)
             except OSError as error:
                 raise unwritable(folder / target, error) from error
-
-
-def final_paths(attempts: Sequence[Attempt]) -> tuple[Attempt, ...]:
-    """Return the attempts with their logs named as they lie now: only the last has the plain name.
-
-    The journal keeps the name of the moment at which an attempt ended.
-    """
-    last: dict[str, int] = {}
-    for attempt in attempts:
-        last[attempt.cell] = max(attempt.number, last.get(attempt.cell, 0))
-    named = []
-    for attempt in attempts:
-        if attempt.log is not None:
-            path = layout.log_path(attempt.cell, attempt.number, last[attempt.cell])
-            attempt = replace(attempt, log=replace(attempt.log, path=path))
-        named.append(attempt)
-    return tuple(named)

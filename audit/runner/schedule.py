@@ -19,13 +19,14 @@ from audit.runner.board import Board
 from audit.runner.capture import Capture
 from audit.runner.clock import Clock
 from audit.runner.executor import Ending, Executor, Job, LocalExecutor
-from audit.runner.journal import JournalWriter, final_paths, move_aside
+from audit.runner.journal import JournalWriter, move_aside
 from audit.runner.marker import MARKER, attempt_prefix, mark
 from audit.runner.verdict import verdict
 from evidence import layout
 from evidence.journal import Ended, Started
 from evidence.model import Attempt, Cell
 from evidence.redact import Redactor
+from evidence.seal import final_paths
 
 STOP_LOOK_S = 0.2
 """How often a waiting thread looks whether the run was stopped."""
