@@ -105,7 +105,6 @@ class Finished:
     records: Records
     tracker: Mapping[str, Any]
     point: Checkpoint
-    report: verify.Report
 
 
 # --- define and plan ------------------------------------------------------------------------------
@@ -336,22 +335,31 @@ def execute(
 
 
 def finish(begun: Begun, attempts: tuple[Attempt, ...], clock: runner.Clock) -> Finished:
-    """Close the journal, judge the facts, render the documents, seal it all and verify it."""
+    """Close the journal, judge the facts, render the documents, and seal it all."""
     prepared = begun.prepared
     closed_utc = _close(begun, attempts, clock)
     run = _run_record(begun, attempts, closed_utc)
     records, tracker = _judge(prepared, run)
-    point = _seal(prepared, records, tracker)
+    return Finished(records, tracker, _seal(prepared, records, tracker))
+
+
+def prove(finished: Finished) -> None:
+    """Verify a sealed run as a stranger would, once nobody holds its folder any more.
+
+    Raises:
+        Corrupt: something changed while it was sealed.
+    """
+    folder = finished.records.folder
     report = verify.verify(
-        Folder(str(prepared.path)), expect_root=point.final_root, each=in_threads
+        Folder(str(folder)), expect_root=finished.point.final_root, each=in_threads
     )
     if not report.ok:
+        found = next(step.findings[0] for step in report.steps if step.findings)
         raise Corrupt(
-            "the evidence changed while it was sealed",
-            place=str(prepared.path),
-            next_step=f"arco-audit verify {prepared.path} names what changed; then run again",
+            f"the evidence changed while it was sealed: {found.place}: {found.problem}",
+            place=str(folder),
+            next_step="end whatever writes there, then run again",
         )
-    return Finished(records, tracker, point, report)
 
 
 def _close(begun: Begun, attempts: tuple[Attempt, ...], clock: runner.Clock) -> str:

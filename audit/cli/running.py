@@ -18,8 +18,11 @@ from audit import plan as planning
 from audit import runner, steps
 from audit.cli import progress, screen
 from audit.cli.failure import INTERRUPTED, NOT_READY, READY
-from evidence import codec, layout
+from evidence import codec, layout, seal
 from evidence.model import Plan
+
+TAIL_BYTES = 16_384
+"""Bytes from the end of a failed log that CI shows at once."""
 
 
 def show_plan(wish: steps.Wish, as_json: bool) -> int:
@@ -41,7 +44,8 @@ def start(wish: steps.Wish, as_json: bool) -> int:
     repository, definition = steps.define(wish)
     prepared = steps.prepare(wish, repository, definition, utc=clock.utc())
     with steps.begin(prepared, clock) as begun:
-        return _go_on(begun, clock, as_json)
+        finished = _go_on(begun, clock, as_json)
+    return _conclude(prepared, finished, as_json)
 
 
 def resume(wish: steps.Wish, folder: Path, as_json: bool) -> int:
@@ -62,10 +66,12 @@ def resume(wish: steps.Wish, folder: Path, as_json: bool) -> int:
     prepared = steps.prepare(wish, repository, definition, utc=clock.utc())
     steps.same_folder(prepared, folder)
     with steps.take_up(prepared, clock) as begun:
-        return _go_on(begun, clock, as_json)
+        finished = _go_on(begun, clock, as_json)
+    return _conclude(prepared, finished, as_json)
 
 
-def _go_on(begun: steps.Begun, clock: runner.Clock, as_json: bool) -> int:
+def _go_on(begun: steps.Begun, clock: runner.Clock, as_json: bool) -> steps.Finished | None:
+    """Run and seal; None when somebody stopped it."""
     prepared = begun.prepared
     quiet = as_json
     _warn(prepared, quiet)
@@ -75,10 +81,14 @@ def _go_on(begun: steps.Begun, clock: runner.Clock, as_json: bool) -> int:
     stop = threading.Event()
     with _interruptible(stop), progress.shown(prepared.plan, begun.past, quiet) as events:
         attempts = steps.execute(begun, events, stop, clock)
-    if stop.is_set():
+    return None if stop.is_set() else steps.finish(begun, attempts, clock)
+
+
+def _conclude(prepared: steps.Prepared, finished: steps.Finished | None, as_json: bool) -> int:
+    if finished is None:
         screen.say(f"interrupted; continue with: arco-audit resume {prepared.folder}", error=True)
         return INTERRUPTED
-    finished = steps.finish(begun, attempts, clock)
+    steps.prove(finished)
     return _tell(prepared, finished, as_json)
 
 
@@ -109,30 +119,46 @@ def _tell(prepared: steps.Prepared, finished: steps.Finished, as_json: bool) -> 
             screen.say(f"{name + ':':<12}{path}")
         screen.say(f"plan root:  {roots['plan_root']}")
         screen.say(f"final root: {roots['final_root']}")
-    _tell_github(finished, paths, roots, as_json)
+    _tell_github(finished, as_json)
     return READY if decision.verdict == "GO" else NOT_READY
 
 
-def _tell_github(
-    finished: steps.Finished, paths: dict[str, str], roots: dict[str, str], as_json: bool
-) -> None:
-    """Write the step summary and outputs where GitHub asks for them, and annotations to the log."""
+def _tell_github(finished: steps.Finished, as_json: bool) -> None:
+    """Write summary and outputs where GitHub asks for them; annotate, and fold logs in."""
+    summary, output = os.environ.get("GITHUB_STEP_SUMMARY"), os.environ.get("GITHUB_OUTPUT")
+    on_github = os.environ.get("GITHUB_ACTIONS") == "true" and not as_json
+    if not (summary or output or on_github):
+        return
     from audit.render import github
 
-    summary, output = os.environ.get("GITHUB_STEP_SUMMARY"), os.environ.get("GITHUB_OUTPUT")
     if summary:
-        _append(summary, github.step_summary(finished.tracker, **roots, report=paths["report"]))
+        _append(summary, github.step_summary(finished.tracker))
     if output:
-        values = {"verdict": finished.records.decision.verdict, **paths, **roots}
+        values = github.output_values(finished.tracker, final_root=finished.point.final_root)
         _append(output, github.outputs(values))
-    if os.environ.get("GITHUB_ACTIONS") == "true" and not as_json:
-        for line in github.annotations(finished.tracker):
+    if on_github:
+        for name, tail in _tails(finished):
+            screen.say(github.group(f"log of {name}", tail))
+        for line in github.annotate(finished.tracker):
             screen.say(line)
 
 
-def _append(path: str, text: str) -> None:
-    with Path(path).open("a", encoding="utf-8") as stream:
-        stream.write(text)
+def _tails(finished: steps.Finished) -> Iterator[tuple[str, bytes]]:
+    """The end of the log of every required cell that did not pass."""
+    attempts = seal.deciding(finished.records.run)
+    required = {cell.id for cell in finished.records.plan.cells if cell.required}
+    for decided in finished.records.decision.cells:
+        attempt = attempts.get(decided.cell)
+        if decided.passed or decided.cell not in required or not attempt or not attempt.log:
+            continue
+        with (finished.records.folder / attempt.log.path).open("rb") as stream:
+            stream.seek(max(0, attempt.log.bytes - TAIL_BYTES))
+            yield decided.cell, stream.read()
+
+
+def _append(path: str, data: bytes) -> None:
+    with Path(path).open("ab") as stream:
+        stream.write(data)
 
 
 @contextlib.contextmanager
