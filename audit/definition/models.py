@@ -6,7 +6,6 @@ Pure shapes. How a file becomes these models, and how their complaints become me
 
 from __future__ import annotations
 
-import re
 from pathlib import PurePath
 from typing import Annotated, Any, Literal, get_args
 
@@ -23,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from audit.definition import names, units, words
+from audit.definition import names, patterns, units, words
 from audit.definition.units import WrongError
 from evidence.model import EngineFactName
 
@@ -67,19 +66,6 @@ def _line(value: str) -> str:
     return value
 
 
-def _regex(value: str) -> str:
-    try:
-        re.compile(value, re.MULTILINE)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise WrongError(
-            f"not a regular expression, {error} pattern=`{units.shown(value)}`",
-            "see Python's `re`; a backslash before a letter such as `(` takes it literally",
-        ) from error
-    if not value:
-        raise WrongError("an empty pattern occurs everywhere", "write what is looked for")
-    return value
-
-
 def _text_schema(description: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "description": description})
 
@@ -99,7 +85,7 @@ OutputRoot = Annotated[str, AfterValidator(names.output_root)]
 Globs = Annotated[tuple[str, ...], PlainValidator(_as_list), WithJsonSchema(_ONE_OR_MANY)]
 Run = Annotated[str | tuple[str, ...], PlainValidator(_run), WithJsonSchema(_ONE_OR_MANY)]
 Line = Annotated[str, AfterValidator(_line)]
-Regex = Annotated[str, AfterValidator(_regex)]
+Regex = Annotated[str, AfterValidator(patterns.regex)]
 ExitCode = Annotated[int, Field(ge=0, le=255)]
 Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 VariableGlob = Annotated[str, Field(pattern=r"^[A-Za-z0-9_*?\[\]!-]+$")]
