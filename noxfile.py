@@ -96,7 +96,6 @@ def types(session: nox.Session) -> None:
 def house(session: nox.Session) -> None:
     """Check the import contracts and what imports cannot show: bans, sizes, docstrings."""
     install_project(session, "house")
-    session.run("lint-imports", "--no-cache")
     pytest(session, "tests/house", junit="house")
 
 
