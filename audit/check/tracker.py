@@ -177,7 +177,8 @@ def _positions(text: str, name: str) -> tuple[dict[str, int], tuple[str, ...]]:
                 stack.append(_Frame(path, token == "["))
                 if len(stack) > DEPTH_MAX:
                     problem = f"nested too deeply to be a gate tracker levels=`{DEPTH_MAX}`"
-                    raise Invalid(problem, place=f"{name}:{line}")
+                    next_step = "name the gate-tracker.json of an audit"
+                    raise Invalid(problem, place=f"{name}:{line}", next_step=next_step)
     return lines, tuple(twice)
 
 
