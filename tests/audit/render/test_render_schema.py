@@ -65,7 +65,12 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("place", "change", "said"), WRONG, ids=lambda item: str(item)[:40])
+def _name(item: object) -> str:
+    """Return a name without an address in it: workers must collect the same tests."""
+    return item[:40] if isinstance(item, str) else "change"
+
+
+@pytest.mark.parametrize(("place", "change", "said"), WRONG, ids=_name)
 def test_names_the_place(
     good: dict[str, Any], place: str, change: Callable[[Any], None], said: str
 ) -> None:
