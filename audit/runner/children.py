@@ -23,6 +23,9 @@ LOOK_AGAIN_MS = 10
 KILL_ROUNDS_MAX = 100
 """How often processes that appear while others are killed are killed too (a fork bomb)."""
 
+_READ_BYTES = 32_768
+# Small, because a larger buffer is mapped and unmapped for each of the processes looked at.
+
 HAS_PROC = os.path.exists("/proc/self/environ")
 """Whether processes can be found by what they carry."""
 
@@ -62,10 +65,11 @@ def _belongs(pid: int, prefix: str, session: int | None) -> bool:
 
 
 def _read(descriptor: int) -> bytes:
-    blocks = []
-    while block := os.read(descriptor, 262_144):
-        blocks.append(block)
-    return b"".join(blocks)
+    data = block = os.read(descriptor, _READ_BYTES)
+    while len(block) == _READ_BYTES:
+        block = os.read(descriptor, _READ_BYTES)
+        data += block
+    return data
 
 
 def _alive(pid: int) -> bool:

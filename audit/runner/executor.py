@@ -261,10 +261,11 @@ class _Child:
         def quiet() -> bool:
             return self.pipe is None and not children.find(self.job.prefix, self._session())
 
-        if self._pump_until(self.limits.eof_grace_ms, quiet):
-            return 0
+        calm = self._pump_until(self.limits.eof_grace_ms, quiet)
         if not children.HAS_PROC:
             return self._end_group()
+        if calm:
+            return 0
         return children.end_all(
             self.job.prefix,
             self._session(),
@@ -274,6 +275,7 @@ class _Child:
 
     def _end_group(self) -> int:
         """Without `/proc`: end the leader's process group; whether there was one is all we know."""
+        self.process.wait()  # or the leader, dead as it is, would count as one of its group
         try:
             os.killpg(self.process.pid, signal.SIGTERM)
         except (ProcessLookupError, PermissionError):
@@ -295,6 +297,8 @@ class _Child:
         if self.pipe is None and self.exited:
             time.sleep(wait_ms / 1000)
             return
+        if self.pidfd is None and not self.exited:
+            wait_ms = min(wait_ms, children.LOOK_AGAIN_MS)
         for descriptor, _ in self.poll.poll(wait_ms):
             if descriptor == self.pidfd:
                 self.exited = True

@@ -152,6 +152,7 @@ class _Run:
         executor: Executor,
     ) -> None:
         self.options = options
+        self.root = options.root.resolve()
         self.redactor = redactor
         self.journal = journal
         self.clock = clock
@@ -277,14 +278,14 @@ class _Run:
 
     def _job(self, cell: Cell, number: int) -> Job:
         options = self.options
-        cwd = (options.root / cell.cwd).resolve()
-        if not cwd.is_relative_to(options.root.resolve()):
+        cwd = (self.root / cell.cwd).resolve() if cell.cwd not in ("", ".") else self.root
+        if not cwd.is_relative_to(self.root):
             raise artifacts.RefusedError(
                 f"its folder leads out of the repository folder=`{cell.cwd}`"
             )
         environ = child_environ(options.environ, cell)
         outer = {MARKER: options.environ[MARKER]} if MARKER in options.environ else {}
-        environ[MARKER] = mark(outer, options.run_id, cell.id, number, str(options.root.resolve()))
+        environ[MARKER] = mark(outer, options.run_id, cell.id, number, str(self.root))
         return Job(
             argv=cell.argv,
             cwd=cwd,

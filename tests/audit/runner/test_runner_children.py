@@ -165,3 +165,35 @@ def test_an_inner_run_in_a_cell_appends_itself(arena: Arena) -> None:
     first, second = arena.log(attempt).decode().strip().split(":")
     assert first == "outer/x/1@/somewhere"
     assert second == f"{arena.run_id}/c/1@{arena.root}"
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system without `/proc` and without process descriptors."""
+
+    def missing(pid: int, flags: int = 0) -> int:
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr("audit.runner.children.HAS_PROC", False)
+    monkeypatch.setattr(os, "pidfd_open", missing)
+
+
+@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.parametrize("close", ["", "exec >&- 2>&-;"])
+def test_elsewhere_the_process_group_is_ended(arena: Arena, close: str) -> None:
+    line = f"({close} echo $$; exec sleep 60) & echo $! > pid; echo done"
+    attempt = arena.one(sh(line))
+    assert (attempt.result, attempt.leftovers) == ("passed", 1)
+    assert gone(arena.root / "pid")
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_elsewhere_a_quiet_end_leaves_nothing_to_end(arena: Arena) -> None:
+    attempt = arena.one(sh("echo done; exit 3"))
+    assert (attempt.exit_code, attempt.leftovers) == (3, 0)
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_elsewhere_limits_hold_too(arena: Arena) -> None:
+    attempt = arena.one(sh("trap '' TERM; echo on; while :; do sleep 1; done", timeout_ms=200))
+    assert (attempt.result, attempt.exit_code) == ("timed_out", 128 + signal.SIGKILL)
