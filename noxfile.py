@@ -204,7 +204,7 @@ def uv_program() -> str | None:
 
 
 def tests_on(session: nox.Session, version: str, python: str) -> None:
-    """Run the tests in an environment of their own, made from one interpreter."""
+    """Run the tests with every optional feature, in an environment made from one interpreter."""
     folder = ROOT / ".nox" / f"pythons-{version}-env"
     own = str(folder / "bin" / "python")
     uv = uv_program()
@@ -212,7 +212,7 @@ def tests_on(session: nox.Session, version: str, python: str) -> None:
     pip = (uv, "pip", "install", "-q", "--python", own) if uv else (own, "-m", "pip", "install")
     if not Path(own).exists():
         session.run(*make, str(folder), external=True, silent=True)
-    locked = ("--require-hashes", "-r", "requirements/tests.txt")
+    locked = ("--require-hashes", "-r", "requirements/tests-all.txt")
     project = ("--no-build-isolation", "--no-deps", "-e", ".")
     session.run(*pip, *locked, external=True, silent=True)
     session.run(*pip, *project, external=True, silent=True)
@@ -240,7 +240,7 @@ def define_pythons(version: str) -> None:
     def one(session: nox.Session) -> None:
         pythons_of(session, (version,))
 
-    one.__doc__ = f"Run the tests on Python {version}."
+    one.__doc__ = f"Run the tests on Python {version}, with every optional feature."
 
 
 for _version in VERSIONS:
@@ -249,7 +249,7 @@ for _version in VERSIONS:
 
 @nox.session(python=False)
 def pythons(session: nox.Session) -> None:
-    """Run the tests on every Python that the package claims."""
+    """Run the tests on every Python that the package claims, with every optional feature."""
     pythons_of(session, VERSIONS)
 
 
