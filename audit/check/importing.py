@@ -12,6 +12,7 @@ import json
 import os
 import re
 import tempfile
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +40,8 @@ DEFINITION_FILE = "audit.toml"
 CLAIMS_FILE = "claims.json"
 CLAIMS_BYTES_MAX = 64 * 1024 * 1024
 NOT_STATED = "not stated"
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+")
+_HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Unicode categories that a definition refuses: controls, direction marks, line separators."""
 _PLACEHOLDER = re.compile(r"(?<!\$)\{([A-Za-z_][A-Za-z0-9_-]*)\}")
 
 
@@ -133,7 +135,15 @@ def _claims_of(texts: tuple[str, ...]) -> tuple[PathClaim, ...]:
 
 
 def _word(text: str) -> str:
-    return _UNPRINTABLE.sub(" ", text).strip() or NOT_STATED
+    return _one_line(text) or NOT_STATED
+
+
+def _one_line(text: str) -> str:
+    """Return a text as one line without anything hidden; one without such marks stays as it is."""
+    if not any(unicodedata.category(letter) in _HIDDEN for letter in text):
+        return text.strip()
+    shown_only = (" " if unicodedata.category(item) in _HIDDEN else item for item in text)
+    return " ".join("".join(shown_only).split())
 
 
 def _refuse_ids(context: Context, signals: dict[str, Claimed]) -> None:
@@ -245,7 +255,7 @@ def _remark(text: str) -> str:
 def _command(command: ImportedCommand) -> list[str]:
     from audit.definition import words
 
-    line = _PLACEHOLDER.sub(r"{{\1}}", _UNPRINTABLE.sub(" ", command.cmd).strip())
+    line = _PLACEHOLDER.sub(r"{{\1}}", _one_line(command.cmd))
     try:
         words.split(line)
         way = "run"
