@@ -28,7 +28,7 @@ __all__ = ["LogExcerpt", "ReportView", "page"]
 
 OPEN_SIGNALS_SHOWN_MAX = 60
 """Open signals in the plain part of the page; its lists hold all of them."""
-CELLS_SHOWN_MAX = 20
+CELLS_SHOWN_MAX = 10
 """Required commands that did not pass, in the plain part."""
 GLYPHS_MAX = 24
 """Signals of a gate drawn one by one on the gate map; more become a bar."""

@@ -1,7 +1,7 @@
 const CITED_MAX = 60;
 
 const block = (title, ...content) =>
-  h("div", { class: "block" }, h("h3", {}, title), ...content);
+  h("div", { class: "block" }, h("h2", { class: "small" }, title), ...content);
 
 const rows = (...pairs) => h("dl", { class: "rows" }, pairs.filter(Boolean).map(([term, value, why]) =>
   h("div", {}, h("dt", {}, term),
@@ -37,7 +37,7 @@ function gatePage(id) {
   return h("section", {}, crumb("#overview", "Overview", "gate", data.gates, n, (g) => g[G.id]),
     title(`Gate ${gate[G.id]}`, badge(gate[G.status])),
     h("p", { class: "sub" }, gate[G.name]),
-    h("p", { class: "n" }, `${gate[G.closed]} closed, ${gate[G.open]} open. ${gate[G.reason]}`),
+    h("p", { class: "n" }, `${gate[G.closed]} closed, ${gate[G.open]} open.`),
     list("Still open", open), list("Closed", closed),
     own.length ? null : h("p", { class: "empty" }, "No signals, and emptiness is not success."),
     evidence.length ? block("Evidence", plain(evidence)) : null);
@@ -76,7 +76,7 @@ function signalPage(id) {
       ["Exit test", prose(signal[S.exit])],
       signal[S.runbook] ? ["Runbook", place(signal[S.runbook])] : null)),
     block("Conditions", conditionTable(signal[S.conditions])),
-    cells.length ? h("div", { class: "block" }, h("h3", {}, "Commands it asks about"),
+    cells.length ? h("div", { class: "block" }, h("h2", { class: "small" }, "Commands it asks about"),
       cellTable(cells), left > 0 ? h("p", { class: "more" }, `${left} more`) : null) : null,
     lists.map(([name, column]) => signal[column].length
       ? block(name, plain(signal[column].map(place))) : null));
@@ -98,7 +98,7 @@ function attemptTable(attempts) {
         `${log[L.name]}, ${sized(log[L.bytes])}`) : "no log"));
   };
   const titles = ["Result", "Attempt", "Exit", "Took", "Started", "Log"];
-  return h("table", { class: "list rowlist" }, h("caption", { class: "hide" }, "Attempts"),
+  return h("table", { class: "list rowlist t-tries" }, h("caption", { class: "hide" }, "Attempts"),
     h("thead", {}, h("tr", {}, titles.map((name) =>
       h("th", { scope: "col", class: name === "Exit" || name === "Took" ? "num" : null }, name)))),
     h("tbody", {}, attempts.map(line)));
@@ -130,7 +130,7 @@ function cellPage(id) {
     attempts.length ? block("Attempts", attemptTable(attempts))
       : h("p", { class: "empty" }, "It did not run."),
     logs.length ? block("Log", logViewer(logs.at(-1), logs)) : null,
-    asking.length ? h("div", { class: "block" }, h("h3", {}, "Signals that ask about it"),
+    asking.length ? h("div", { class: "block" }, h("h2", { class: "small" }, "Signals that ask about it"),
       signalTable(asking)) : null,
     needs.length ? block("Runs after", h("p", {}, needs)) : null,
     artifactTable(attempts));

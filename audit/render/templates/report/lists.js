@@ -2,9 +2,9 @@ const CHUNK_ROWS = 50;
 const ROW_PX = 64;
 
 // A table of any length: `titles` are [title, class], `row` makes the cells of one item.
-function longTable(label, titles, items, row) {
-  const head = titles.map(([title, kind]) => h("th", { scope: "col", class: kind }, title));
-  const table = h("table", { class: "list rowlist", "aria-rowcount": items.length + 1 },
+function longTable(kind, label, titles, items, row) {
+  const head = titles.map(([title, look]) => h("th", { scope: "col", class: look }, title));
+  const table = h("table", { class: `list rowlist ${kind}`, "aria-rowcount": items.length + 1 },
     h("caption", { class: "hide" }, label), h("thead", {}, h("tr", {}, head)));
   for (let start = 0; start < items.length; start += CHUNK_ROWS) {
     const part = items.slice(start, start + CHUNK_ROWS);
@@ -38,7 +38,7 @@ function signalRow(signal) {
   ];
 }
 
-const signalTable = (signals, label = "Signals") => longTable(label, [
+const signalTable = (signals, label = "Signals") => longTable("t-signals", label, [
   ["Status", ""], ["Signal", ""], ["Gate", "num"], ["Owner", "owner"], ["Next step", ""],
 ], signals, signalRow);
 
@@ -70,7 +70,7 @@ function cellRow(cell) {
   ];
 }
 
-const cellTable = (cells, label = "Commands") => longTable(label, [
+const cellTable = (cells, label = "Commands") => longTable("t-cells", label, [
   ["Result", ""], ["Command", ""], ["Exit", "num"], ["Tries", "num"], ["Took", "num"],
   ["When", "lane"],
 ], cells, cellRow);

@@ -57,7 +57,8 @@ function drawLines(box, lines, wanted) {
       chunk.style.containIntrinsicSize = `auto ${part.length * LINE_PX}px`;
       chunk.replaceChildren(...part.map((line) => lineNode(line, wanted)));
     };
-    chunks.push(lazily(chunk, fill));
+    if (start === 0) { chunk.fill = () => {}; fill(); } else lazily(chunk, fill);
+    chunks.push(chunk);
   }
   box.replaceChildren(...chunks);
   if (!lines.length) box.replaceChildren(h("p", { class: "empty" }, "Nothing to show."));

@@ -25,6 +25,7 @@ function redraw() {
   byId("overview").hidden = name !== "overview";
   byId("proof").hidden = name !== "overview" && name !== "evidence";
   detail.hidden = !PAGES[name];
+  byId("proof-page").hidden = name !== "evidence";
   const focused = detail.contains(document.activeElement) ? nameOf(document.activeElement) : null;
   detail.replaceChildren(...(PAGES[name] ? [PAGES[name](id)] : []));
   if (focused) [...detail.querySelectorAll("button, select")].find((node) => nameOf(node) === focused)?.focus();

@@ -57,14 +57,14 @@ function timeline() {
   const box = h("div", { class: "time" }, picture, ticks(span));
   pointing(box, picture, bars, span);
   return h("div", {}, box, h("p", { class: "n" },
-    `${count(rowsUsed, "command")} at a time at most, ${count(bars.length, "attempt")}. Slim bars passed, tall bars did not.`));
+    `${count(data.meta.jobs, "job")}, ${count(bars.length, "attempt")}. Slim bars passed, tall bars did not.`));
 }
 
 function ticks(span) {
   const every = tickStep(span);
   const line = h("div", { class: "ticks", "aria-hidden": "true" });
   for (let at = 0; at <= span; at += every) {
-    if (at && span - at < every / 2 && at !== span) break;
+    if (at && span - at < 0.6 * every) break;
     const tick = h("span", {}, shortTime(at));
     tick.style.left = `${(100 * at) / span}%`;
     line.append(tick);
