@@ -7,6 +7,7 @@ of a line count as failures: a log may well speak of errors and be right.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 _ANSI = re.compile(rb"\x1b\[[0-9;?]*[ -/]*[@-~]")
@@ -32,9 +33,9 @@ _FAILURES = re.compile(
     rb")",
     re.MULTILINE,
 )
-_FAILURE_HINT = re.compile(
-    rb"FAIL|[1-9]\d* fail|could not compile|test failed|targets? failed|\d errors? in "
-    rb"|# fail |Failures: | \*\*\* "
+_FAILURE_HINTS = (
+    *(b"FAIL", b" failed", b" failing", b"could not compile", b"test failed", b" error in "),
+    *(b" errors in ", b"# fail ", b"Failures: ", b" *** "),
 )
 _IGNORED = re.compile(
     rb"^[ \t]*(?:"
@@ -47,35 +48,49 @@ _IGNORED = re.compile(
     rb")",
     re.MULTILINE,
 )
-_IGNORED_HINT = re.compile(rb"[1-9]\d* (?:ignored|skipped)|skipped=|Skipped: |--- SKIP: ")
+_IGNORED_HINTS = (b" ignored", b" skipped", b"skipped=", b"Skipped: ", b"--- SKIP: ")
 _LOCAL = re.compile(
     rb"(?<![\w./~-])(?:file://)?"
     rb"(?:/(?:Users|home)/(?!runner/|\.\.\.)[\w.-]+|/root|/private/var/folders|/var/folders)"
     rb"/[^\s:\"')\],;]*"
     rb"|(?<![\w])[A-Za-z]:\\\\?Users\\\\?[^\\\s:\"']+"
 )
-_LOCAL_HINT = re.compile(rb"/Users/|/home/|/root/|/var/folders/|:\\")
-_SECRETS: tuple[tuple[str, re.Pattern[bytes]], ...] = (
-    ("private key", re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----")),
-    ("AWS access key", re.compile(rb"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b")),
-    ("GitHub token", re.compile(rb"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{60,})")),
-    ("GitLab token", re.compile(rb"\bglpat-[\w-]{20,}")),
-    ("Slack token", re.compile(rb"\bxox[abprs]-[A-Za-z0-9-]{10,}")),
-    ("Google API key", re.compile(rb"\bAIza[\w-]{35}\b")),
-    ("Stripe key", re.compile(rb"\b[rs]k_live_[A-Za-z0-9]{16,}")),
-    ("PyPI token", re.compile(rb"\bpypi-AgEIc[\w-]{50,}")),
-    ("npm token", re.compile(rb"\bnpm_[A-Za-z0-9]{36}\b")),
-    ("signed JSON web token", re.compile(rb"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{16,}")),
+_LOCAL_HINTS = (b"/Users/", b"/home/", b"/root/", b"/var/folders/", b":\\")
+_SECRETS: tuple[tuple[str, tuple[bytes, ...], re.Pattern[bytes]], ...] = (
+    (
+        "private key",
+        (b"PRIVATE KEY",),
+        re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----"),
+    ),
+    ("AWS access key", (b"AKIA", b"ASIA"), re.compile(rb"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b")),
+    (
+        "GitHub token",
+        (b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_", b"github_pat_"),
+        re.compile(rb"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{60,})"),
+    ),
+    ("GitLab token", (b"glpat-",), re.compile(rb"\bglpat-[\w-]{20,}")),
+    ("Slack token", (b"xox",), re.compile(rb"\bxox[abprs]-[A-Za-z0-9-]{10,}")),
+    ("Google API key", (b"AIza",), re.compile(rb"\bAIza[\w-]{35}\b")),
+    ("Stripe key", (b"k_live_",), re.compile(rb"\b[rs]k_live_[A-Za-z0-9]{16,}")),
+    ("PyPI token", (b"pypi-AgEI",), re.compile(rb"\bpypi-AgEIc[\w-]{50,}")),
+    ("npm token", (b"npm_",), re.compile(rb"\bnpm_[A-Za-z0-9]{36}\b")),
+    (
+        "signed JSON web token",
+        (b"eyJ",),
+        re.compile(rb"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{16,}"),
+    ),
     (
         "password in a URL",
+        (b"@",),
         re.compile(rb"[a-z]{2,8}://[^\s:/@*<\[]+:(?![*x<\[$])[^\s:/@]{6,}@[\w.-]"),
     ),
-    ("bearer token", re.compile(rb"(?i)authorization: *bearer +(?!\*|<|\[)[\w.~+/-]{16,}")),
+    (
+        "bearer token",
+        (b"Bearer ", b"bearer "),
+        re.compile(rb"(?i)authorization: *bearer +(?!\*|<|\[)[\w.~+/-]{16,}"),
+    ),
 )
-_SECRET_HINT = re.compile(
-    rb"PRIVATE KEY|AKIA|ASIA|gh[pousr]_|github_pat_|glpat-|xox|AIza|[rs]k_live_|pypi-|npm_|eyJ"
-    rb"|@[\w]|(?i:bearer)"
-)
+"""Kinds of secrets: the name, what stands in every one of them, and the rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +125,22 @@ def _line(data: bytes, offset: int) -> int:
     return data.count(b"\n", 0, offset) + 1
 
 
-def _closing(
-    data: bytes, hint: re.Pattern[bytes], rule: re.Pattern[bytes]
-) -> list[re.Match[bytes]]:
-    """Return the matches of `rule` at the start of every line in which `hint` occurs."""
-    starts = dict.fromkeys(data.rfind(b"\n", 0, hit.start()) + 1 for hit in hint.finditer(data))
-    return [hit for start in starts if (hit := rule.match(data, start))]
+def _places(data: bytes, words: Iterable[bytes]) -> Iterator[int]:
+    """Yield where any of the words stands; `bytes.find` is far faster than a rule of its own."""
+    for word in words:
+        at = data.find(word)
+        while at >= 0:
+            yield at
+            at = data.find(word, at + 1)
+
+
+def _lines(data: bytes, words: Iterable[bytes]) -> list[int]:
+    """Return where the lines begin in which any of the words stands, in order."""
+    return sorted({data.rfind(b"\n", 0, place) + 1 for place in _places(data, words)})
 
 
 def _failure(data: bytes) -> Hit | None:
-    hits = _closing(data, _FAILURE_HINT, _FAILURES)
+    hits = [hit for at in _lines(data, _FAILURE_HINTS) if (hit := _FAILURES.match(data, at))]
     if not hits:
         return None
     start = hits[0].start()
@@ -130,29 +151,39 @@ def _failure(data: bytes) -> Hit | None:
 
 def _ignored(data: bytes) -> Hit | None:
     first, total = 0, 0
-    for hit in _closing(data, _IGNORED_HINT, _IGNORED):
-        number = next((group for group in hit.groups() if group), b"0")
+    for at in _lines(data, _IGNORED_HINTS):
+        hit = _IGNORED.match(data, at)
+        number = next((group for group in hit.groups() if group), b"0") if hit else b"0"
         count = int(number) if number.isdigit() else 1
-        first = first or (_line(data, hit.start()) if count else 0)
+        first = first or (_line(data, at) if count else 0)
         total += count
     return Hit(first, "", total) if total else None
 
 
 def _local(data: bytes) -> Hit | None:
-    if not _LOCAL_HINT.search(data):
+    found: dict[int, re.Match[bytes]] = {}
+    for place in _places(data, _LOCAL_HINTS):
+        for before in (b"file://", b"/private", b""):
+            start = place - len(before) - (data[place : place + 1] == b":")
+            if start >= 0 and data.startswith(before, start) and (hit := _LOCAL.match(data, start)):
+                found[start] = hit
+                break
+    if not found:
         return None
-    hits = list(_LOCAL.finditer(data))
-    if not hits:
-        return None
-    text = hits[0][0].decode("utf-8", "replace")
-    return Hit(_line(data, hits[0].start()), text, len(hits))
+    start = min(found)
+    return Hit(_line(data, start), found[start][0].decode("utf-8", "replace"), len(found))
 
 
 def _secret(data: bytes) -> Hit | None:
-    if not _SECRET_HINT.search(data):
-        return None
-    found = [(hit.start(), name) for name, rule in _SECRETS for hit in rule.finditer(data)]
+    found: list[tuple[int, str]] = []
+    for name, words, rule in _SECRETS:
+        for at in _lines(data, words):
+            end = data.find(b"\n", at)
+            found += [
+                (hit.start(), name)
+                for hit in rule.finditer(data, at, end if end >= 0 else len(data))
+            ]
     if not found:
         return None
-    start, name = min(found)
-    return Hit(_line(data, start), name, len(found))
+    start, kind = min(found)
+    return Hit(_line(data, start), kind, len(found))

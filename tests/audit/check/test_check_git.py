@@ -13,7 +13,7 @@ from audit.check import Report, check
 from audit.errors import Invalid
 
 if TYPE_CHECKING:
-    from conftest import World
+    from tests.audit.check.conftest import World
 else:
     World = Any
 

@@ -17,7 +17,7 @@ from audit.definition import load
 from audit.errors import Conflict, Invalid, Unavailable
 
 if TYPE_CHECKING:
-    from conftest import World
+    from tests.audit.check.conftest import World
 else:
     World = Any
 

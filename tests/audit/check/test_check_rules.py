@@ -13,7 +13,7 @@ from audit.check import CODES, Report, report_lines, report_value
 from audit.check.finding import SEVERITIES
 
 if TYPE_CHECKING:
-    from conftest import World  # the one beside this file
+    from tests.audit.check.conftest import World
 else:
     World = Any
 

@@ -15,7 +15,7 @@ from audit.check.tracker import TRACKER_BYTES_MAX, _positions
 from audit.errors import Invalid
 
 if TYPE_CHECKING:
-    from conftest import World
+    from tests.audit.check.conftest import World
 else:
     World = Any
 
