@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evidence import layout
+
 FILE_BYTES_MAX = 2**20
 COMMANDS_MAX = 40
 """Commands of a starter; a repository with more is for people to sort."""
@@ -319,7 +321,7 @@ def _gate(number: int, kind: str, found: list[Found]) -> str:
                 f"{item.id} passes",
                 f"`{shown}` exits 0",
                 item.code,
-                f"command-logs/{item.id}.log",
+                layout.log_path(item.id, 1, 1),
                 [f"{{ command = {_quoted(item.id)} }}"],
             )
         )

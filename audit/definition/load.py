@@ -81,7 +81,7 @@ def parse(data: bytes, name: str = "audit.toml") -> Definition:
         definition = None
     if definition is None or problems:
         raise _invalid(problems, Lines(text), name)
-    return definition
+    return definition.noted(tuple(rules.notes(definition)))
 
 
 def _invalid(problems: Iterable[Trouble], lines: Lines, name: str) -> Invalid:
