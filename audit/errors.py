@@ -19,7 +19,7 @@ class AuditError(Exception):
         self.next_step = next_step
 
 
-class Invalid(AuditError):
+class Invalid(AuditError):  # noqa: N818
     """The caller must change something: usage, definition, tracker, environment (exit 2)."""
 
     def __init__(
@@ -35,15 +35,15 @@ class Invalid(AuditError):
         """Further problems of the same file, so that one look shows them all."""
 
 
-class Conflict(AuditError):
+class Conflict(AuditError):  # noqa: N818
     """Somebody else holds it, or it exists already: wait, or choose another name (exit 2)."""
 
 
-class Unavailable(AuditError):
+class Unavailable(AuditError):  # noqa: N818
     """The disk, git or another program failed: outcome as said in the message (exit 2)."""
 
 
-class Corrupt(AuditError):
+class Corrupt(AuditError):  # noqa: N818
     """Evidence that does not verify: stop and look (exit 3)."""
 
     exit_code = 3

@@ -12,11 +12,11 @@ import functools
 import json
 import types
 import typing
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Set
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-Reader = Callable[[Any, str], Any]
+Reader = Callable[[Any], Any]
 
 
 class Malformed(ValueError):  # noqa: N818  (a kind of value, named as the others are)
@@ -106,16 +106,20 @@ def to_value(record: Any) -> Any:
     Raises:
         TypeError: a field holds what has no exact JSON form, such as a float.
     """
-    if isinstance(record, tuple | list):
-        return [to_value(item) for item in record]
-    if isinstance(record, str | int | None):
+    kind = type(record)
+    if kind in _PLAIN:
         return record
-    if isinstance(record, dict):
+    if kind is tuple or kind is list:
+        if set(map(type, record)) <= _PLAIN:
+            return list(record)
+        return [to_value(item) for item in record]
+    if kind is dict:
         return {key: to_value(item) for key, item in record.items()}
-    return {
-        name: to_value(getattr(record, name))
-        for name in _names(typing.cast(Hashable, type(record)))
-    }
+    return {name: to_value(getattr(record, name)) for name in _names(typing.cast(Hashable, kind))}
+
+
+_PLAIN = {str, int, bool, type(None)}
+"""What is its own JSON value."""
 
 
 def from_value(cls: type[T], value: Any, place: str = "") -> T:
@@ -126,7 +130,10 @@ def from_value(cls: type[T], value: Any, place: str = "") -> T:
     Raises:
         Malformed: names the place (`cells[3].timeout_ms`) and what is wrong there.
     """
-    return typing.cast(T, _reader(typing.cast(Hashable, cls))(value, place))
+    try:
+        return typing.cast(T, _reader(typing.cast(Hashable, cls))(value))
+    except Malformed as error:
+        raise Malformed(_within(place, error.place), error.problem) from None
 
 
 def read(cls: type[T], data: bytes, place: str = "") -> T:
@@ -142,6 +149,16 @@ def write(record: Any) -> bytes:
 @functools.cache
 def _names(cls: Hashable) -> tuple[str, ...]:
     return tuple(field.name for field in dataclasses.fields(typing.cast(Any, cls)))
+
+
+# Readers raise with an empty place and each level adds its own on the way out, so that a record
+# that is right costs no place at all.
+
+
+def _within(outer: str, inner: str) -> str:
+    """The place `inner` inside the place `outer`."""
+    dot = "." if outer and inner and not inner.startswith("[") else ""
+    return outer + dot + inner
 
 
 @functools.cache
@@ -160,21 +177,21 @@ def _reader(key: Hashable) -> Reader:
 
 
 def _scalar(kind: type) -> Reader:
-    def read_scalar(value: Any, place: str) -> Any:
+    def read_scalar(value: Any) -> Any:
         if type(value) is not kind:
-            raise Malformed(place, f"wants {kind.__name__}, holds {type(value).__name__}")
+            raise Malformed("", f"wants {kind.__name__}, holds {type(value).__name__}")
         return value
 
     return read_scalar
 
 
 def _literal(allowed: tuple[Any, ...]) -> Reader:
-    def read_literal(value: Any, place: str) -> Any:
+    def read_literal(value: Any) -> Any:
         for item in allowed:
             if value == item and type(value) is type(item):
                 return item
         words = ", ".join(map(str, allowed))
-        raise Malformed(place, f"wants one of {words}, holds {_brief(value)}")
+        raise Malformed("", f"wants one of {words}, holds {_brief(value)}")
 
     return read_literal
 
@@ -185,12 +202,20 @@ def _brief(value: Any) -> str:
 
 
 def _many(kind: Any) -> Reader:
-    item_reader = _reader(kind)
+    read_item = _reader(kind)
 
-    def read_many(value: Any, place: str) -> Any:
+    def read_many(value: Any) -> Any:
         if type(value) is not list:
-            raise Malformed(place, f"wants a list, holds {type(value).__name__}")
-        return tuple(item_reader(item, f"{place}[{n}]") for n, item in enumerate(value))
+            raise Malformed("", f"wants a list, holds {type(value).__name__}")
+        if kind is str and set(map(type, value)) <= {str}:
+            return tuple(value)
+        done: list[Any] = []
+        try:
+            for item in value:
+                done.append(read_item(item))
+        except Malformed as error:
+            raise Malformed(_within(f"[{len(done)}]", error.place), error.problem) from None
+        return tuple(done)
 
     return read_many
 
@@ -198,14 +223,14 @@ def _many(kind: Any) -> Reader:
 def _one_of(kinds: tuple[Any, ...]) -> Reader:
     if type(None) in kinds and len(kinds) == 2:
         inner = _reader(next(kind for kind in kinds if kind is not type(None)))
-        return lambda value, place: None if value is None else inner(value, place)
+        return lambda value: None if value is None else inner(value)
     by_kind = {typing.get_args(typing.get_type_hints(kind)["kind"])[0]: kind for kind in kinds}
 
-    def read_tagged(value: Any, place: str) -> Any:
+    def read_tagged(value: Any) -> Any:
         tag = value.get("kind") if type(value) is dict else None
         if type(tag) is not str or tag not in by_kind:
-            raise Malformed(place, f"wants kind one of {', '.join(by_kind)}, holds {_brief(tag)}")
-        return _reader(by_kind[tag])(value, place)
+            raise Malformed("", f"wants kind one of {', '.join(by_kind)}, holds {_brief(tag)}")
+        return _reader(by_kind[tag])(value)
 
     return read_tagged
 
@@ -222,16 +247,25 @@ def _record(cls: Any) -> Reader:
         if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
     }
 
-    def read_record(value: Any, place: str) -> Any:
+    def read_record(value: Any) -> Any:
         if type(value) is not dict:
-            raise Malformed(place, f"wants an object, holds {type(value).__name__}")
-        dot = f"{place}." if place else ""
-        unknown = value.keys() - fields.keys()
-        if unknown:
-            raise Malformed(dot + min(unknown), "unknown key")
-        missing = required - value.keys()
-        if missing:
-            raise Malformed(dot + min(missing), "is missing")
-        return make(**{key: fields[key](item, dot + key) for key, item in value.items()})
+            raise Malformed("", f"wants an object, holds {type(value).__name__}")
+        if value.keys() != fields.keys():
+            _refuse_keys(value.keys() - fields.keys(), required - value.keys())
+        key = ""
+        try:
+            done = {}
+            for key, item in value.items():
+                done[key] = fields[key](item)
+        except Malformed as error:
+            raise Malformed(_within(key, error.place), error.problem) from None
+        return make(**done)
 
     return read_record
+
+
+def _refuse_keys(unknown: Set[str], missing: Set[str]) -> None:
+    if unknown:
+        raise Malformed(min(unknown), "unknown key")
+    if missing:
+        raise Malformed(min(missing), "is missing")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tarfile
 import tempfile
 from pathlib import Path
@@ -55,6 +56,7 @@ def _is_root(text: str) -> bool:
 
 
 def _verify(folder: Path, expect_root: str, as_json: bool) -> int:
+    gc.disable()  # records make no cycles, and looking for some costs a fifth of the time
     report = verifier.verify(Folder(str(folder)), expect_root=expect_root, each=in_threads)
     if as_json:
         screen.as_json({**verifier.value_of(report), "bundle": str(folder)})
