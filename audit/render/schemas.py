@@ -17,6 +17,7 @@ from typing import Any
 from evidence import layout, model
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
+DEFINITION = "audit.toml"
 RECORDS: Mapping[str, type] = {
     layout.PLAN: model.Plan,
     layout.RUN: model.Run,
@@ -26,15 +27,23 @@ RECORDS: Mapping[str, type] = {
 }
 
 
-def all_schemas(extra: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, bytes]:
+def all_schemas() -> dict[str, bytes]:
     """Return every generated schema as the bytes of its file, by file name.
 
-    `extra` adds schemas that other rooms make, such as the definition's, by the name of the file
-    that they describe.
+    Those of the records depend on nothing but their types; the one of the definition is made by
+    the pydantic that is installed, whose words may differ between versions.
     """
     values = {name: record_schema(name, kind) for name, kind in RECORDS.items()}
-    values |= {name: {"$schema": DRAFT, **value} for name, value in (extra or {}).items()}
+    values[DEFINITION] = definition_schema()
     return {_file_name(name): _written(value) for name, value in values.items()}
+
+
+def definition_schema() -> dict[str, Any]:
+    """Return the schema of the definition that people write, for their editors."""
+    from audit import definition  # reached only here: it brings pydantic
+
+    value = definition.schema()
+    return {"$schema": DRAFT, "$id": _file_name(DEFINITION), **value, "title": DEFINITION}
 
 
 def record_schema(name: str, kind: type) -> dict[str, Any]:

@@ -112,6 +112,10 @@ function artifactTable(attempts) {
       h("dd", {}, sized(bytes), h("span", { class: "why" }, h("code", { class: "hash" }, sum)))))));
 }
 
+const askedBy = (signals) => h("ul", { class: "asked" },
+  signals.slice(0, CITED_MAX).map((signal) => h("li", {}, signalLink(signal), badge(signal[S.status]))),
+  signals.length > CITED_MAX ? h("li", { class: "n" }, `${signals.length - CITED_MAX} more`) : null);
+
 function cellPage(id) {
   const n = cellNumber.get(id);
   if (n === undefined) return missing("command", id);
@@ -129,11 +133,11 @@ function cellPage(id) {
     cell[C.reason] && cell[C.reason] !== attempts.at(-1)?.[A.reason] ? step(cell[C.passed] ? "absent" : cell[C.result], "Reason", cell[C.reason]) : null,
     attempts.length ? block("Attempts", attemptTable(attempts))
       : h("p", { class: "empty" }, "It did not run."),
-    logs.length ? block("Log", logViewer(logs.at(-1), logs)) : null,
-    asking.length ? h("div", { class: "block" }, h("h2", { class: "small" }, "Signals that ask about it"),
-      signalTable(asking)) : null,
-    needs.length ? block("Runs after", h("p", {}, needs)) : null,
-    artifactTable(attempts));
+    asking.length || needs.length ? h("div", { class: "block" }, rows(
+      asking.length ? ["Asked about by", askedBy(asking)] : null,
+      needs.length ? ["Runs after", h("span", {}, needs)] : null)) : null,
+    artifactTable(attempts),
+    logs.length ? block("Log", logViewer(logs.at(-1), logs)) : null);
 }
 
 const missing = (kind, id) => h("section", {}, heading(`No ${kind} ${id}`),
