@@ -74,7 +74,7 @@ def find_commands(context: Context) -> Commands:
     required = context.tracker.matrix.required
     if context.current:
         for row in context.current.matrix.rows:
-            wanted = not required or any(same_command(row.cmd, line) for line in required)
+            wanted = context.required(context.current, row)
             name = commands.add(row.id, row.cmd, wanted, _ran(row))
             _note_log(commands, context.current, row, name)
     for line in required:
@@ -187,6 +187,8 @@ class Claimed:
     code: tuple[PathClaim, ...]
     evidence: tuple[PathClaim, ...]
     exit_test: str
+    tests: tuple[str, ...] = ()
+    runbook: str = ""
 
 
 def _preconditions(

@@ -10,11 +10,19 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from audit.check.documents import Document, LedgerRow, ledger_rows, read_document
 from audit.check.finding import Place
 from audit.check.logs import LogReading, read_log
-from audit.check.matrix import Matrix, MatrixRow, log_name, looks_like_matrix, read_matrix
+from audit.check.matrix import (
+    Matrix,
+    MatrixRow,
+    log_name,
+    looks_like_matrix,
+    read_matrix,
+    same_command,
+)
 from audit.check.tracker import Tracker
 from audit.check.tree import Tree, clean
 from audit.repo import Repository
@@ -75,12 +83,11 @@ class Context:
         return {signal.id: signal.status for signal in self.tracker.signals}
 
     @functools.cached_property
-    def results(self) -> dict[str, str]:
-        """The result that a 2.0 tracker claims for each cell."""
+    def cells(self) -> dict[str, dict[str, Any]]:
+        """The cells that a 2.0 tracker lists, by id; empty for 1.0."""
         cells = self.tracker.value["command_matrix"].get("cells")
         cells = cells if isinstance(cells, list) else []
-        pairs = [(cell.get("id"), cell.get("result")) for cell in cells if isinstance(cell, dict)]
-        return {name: result for name, result in pairs if isinstance(name, str) and result}
+        return {str(cell.get("id")): cell for cell in cells if isinstance(cell, dict)}
 
     @functools.cached_property
     def current(self) -> MatrixFile | None:
@@ -88,11 +95,22 @@ class Context:
         path = clean(self.tracker.matrix.status_file)
         return self.matrices.get(path) if path else None
 
+    def cell(self, file: MatrixFile, row: MatrixRow) -> dict[str, Any]:
+        """Return what a 2.0 tracker says of a row of the current run, else nothing."""
+        return self.cells.get(row.id, {}) if file is self.current else {}
+
     def passed(self, file: MatrixFile, row: MatrixRow) -> bool:
-        """Return whether a row claims to have passed; for a row of the current run the tracker's
-        own result counts where it has one."""
-        result = self.results.get(row.id) if file is self.current else None
+        """Return whether a row claims to have passed; the tracker's own result counts first."""
+        result = self.cell(file, row).get("result")
         return result == "passed" if result else row.passed
+
+    def required(self, file: MatrixFile, row: MatrixRow) -> bool:
+        """Return whether the tracker requires the row; where it lists nothing, it requires all."""
+        cell = self.cell(file, row)
+        if "required" in cell:
+            return cell["required"] is True
+        lines = self.tracker.matrix.required
+        return not lines or any(row.id == line or same_command(row.cmd, line) for line in lines)
 
     def reading(self, log: str) -> LogReading | None:
         """Return what a log says, read once, or None where it cannot be read."""
@@ -235,4 +253,5 @@ def rowless(context: Context) -> tuple[str, ...]:
         if log not in known
         and _ATTEMPT.sub("", log.removesuffix(".log")) not in stems
         and not any(_beside(folder, log) for folder in broken)
+        and log.rpartition("/")[2] != layout.JOURNAL
     )

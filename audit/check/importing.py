@@ -126,6 +126,8 @@ def claimed_signals(context: Context) -> dict[str, Claimed]:
             code=_claims_of(signal.code) or (row.code if row else ()),
             evidence=_claims_of(signal.evidence) or (row.evidence if row else ()),
             exit_test=_word(signal.exit_test or (row.exit_test if row else "") or NOT_STATED),
+            tests=signal.tests,
+            runbook=signal.runbook,
         )
     return found
 
@@ -277,6 +279,8 @@ def _signal(signal: Claimed, found: tuple[ImportedCondition, ...]) -> list[str]:
         f"title = {toml(signal.title)}",
         f"owner = {toml(signal.owner)}",
         f"code = {_texts(claim.text for claim in signal.code)}",
+        *([f"tests = {_texts(signal.tests)}"] if signal.tests else []),
+        *([f"runbook = {toml(signal.runbook)}"] if signal.runbook else []),
         f"evidence = {_texts(claim.text for claim in signal.evidence)}",
         f"exit_test = {toml(signal.exit_test)}",
         "closes_when = [",

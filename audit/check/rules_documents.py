@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from audit.check.claims import code_spans
+from audit.check.claims import code_spans, read_claim
 from audit.check.context import Context
 from audit.check.documents import Document, Row, Table, whole
 from audit.check.finding import Finding, Place, finding, shown
@@ -183,7 +183,7 @@ def _summary_row(context: Context, gate: ClaimedGate, row: Row) -> Iterator[Find
         if column in row.cells and whole(row.text(column)) != real:
             said = f"said=`{shown(row.text(column))}` real=`{real}`"
             yield finding("AUD305", place, f"{column} signals miscounted gate=`{gate.id}` {said}")
-    known = {clean(text) for text in gate.evidence}
+    known = {clean(read_claim(text).path or "") for text in gate.evidence}
     for claim in row.paths("evidence"):
         if claim.path is not None and clean(claim.path) not in known:
             message = f"not among the gate's evidence gate=`{gate.id}` path=`{shown(claim.text)}`"

@@ -53,7 +53,7 @@ def _status_file(context: Context) -> Iterator[Finding]:
 def _all_pass(context: Context, file: MatrixFile) -> Iterator[Finding]:
     claimed = context.tracker.matrix.all_pass
     place = context.at("command_matrix.all_pass")
-    required = [row for row in file.matrix.rows if _is_required(context, row)]
+    required = [row for row in file.matrix.rows if context.required(file, row)]
     failed = [row for row in required if not context.passed(file, row)]
     whole = bool(required) and not file.matrix.problems
     if claimed and failed:
@@ -63,11 +63,6 @@ def _all_pass(context: Context, file: MatrixFile) -> Iterator[Finding]:
     elif not claimed and whole and not failed and not list(_required(context, file)):
         message = f"every row passed file=`{shown(file.path)}` rows=`{len(required)}`"
         yield finding("AUD405", place, message)
-
-
-def _is_required(context: Context, row: MatrixRow) -> bool:
-    required = context.tracker.matrix.required
-    return not required or any(_is(row, line) for line in required)
 
 
 def _is(row: MatrixRow, line: str) -> bool:
@@ -123,7 +118,7 @@ def _rows(context: Context, file: MatrixFile) -> Iterator[Finding]:
     for row in file.matrix.rows:
         place = Place(file.path, row.line)
         named = f"command=`{shown(row.id)}`"
-        for text in _identities(file, row):
+        for text in _identities(context, file, row):
             if text in seen and seen[text] != row.line:
                 message = f"stands in line {seen[text]} already {named}"
                 yield finding("AUD407", place, message)
@@ -136,17 +131,24 @@ def _rows(context: Context, file: MatrixFile) -> Iterator[Finding]:
             yield finding("AUD408", place, f"no log {named}")
         if not context.passed(file, row) and not is_current:
             yield finding("AUD414", place, f"did not pass {named} exit_code=`{_code(row)}`")
-        elif context.passed(file, row) and row.exit_code != 0:
+        elif context.passed(file, row) and row.exit_code not in (0, _told_code(context, file, row)):
             message = f"passed with another exit code {named} exit_code=`{_code(row)}`"
             yield finding("AUD417", place, message)
 
 
-def _identities(file: MatrixFile, row: MatrixRow) -> tuple[str, ...]:
-    """Return by what a row is recognised: a step, signal or stage may hold several commands."""
-    line = f"cmd {' '.join(row.cmd.split())}"
-    if file.matrix.variant in "ab":
-        return (f"id {row.id.lower()}", line)
-    return (f"{row.label} {line}",)
+def _told_code(context: Context, file: MatrixFile, row: MatrixRow) -> int:
+    """Return the exit code that a 2.0 tracker tells beside the result, else 0."""
+    code = context.cell(file, row).get("exit_code")
+    return code if isinstance(code, int) else 0
+
+
+def _identities(context: Context, file: MatrixFile, row: MatrixRow) -> tuple[str, ...]:
+    """Return by what a row is recognised: a step, signal or stage may hold several commands, and
+    cells of a 2.0 tracker may run the same line in other surroundings."""
+    name, line = f"id {row.id.lower()}", f"cmd {' '.join(row.cmd.split())}"
+    if context.cell(file, row):
+        return (name,)
+    return (name, line) if file.matrix.variant in "ab" else (f"{row.label} {line}",)
 
 
 # --- what rests on runs ---------------------------------------------------------------------------

@@ -42,9 +42,15 @@ def check_paths(context: Context) -> Iterator[Finding]:
             yield from _check(context.tree, cited)
     for cited in cited_by_documents(context):
         # What a claim names was judged there, where its status is known.
-        if cited.claim.text not in judged:
+        if cited.claim.text not in judged and not _beside(context, cited):
             yield from _check(context.tree, cited)
     yield from _no_evidence(context)
+
+
+def _beside(context: Context, cited: Cited) -> bool:
+    """Return whether a document names a path relative to the folder of the audit's documents."""
+    path = clean(cited.claim.path or "")
+    return bool(path) and (context.tracker.path.parent / str(path)).exists()
 
 
 def cited_by_claims(context: Context) -> Iterator[Cited]:
@@ -58,12 +64,15 @@ def cited_by_claims(context: Context) -> Iterator[Cited]:
             yield Cited(read_claim(text), place, f"gate {gate.id}", gate.status, True)
     known: dict[str, set[str]] = {}
     for signal in tracker.signals:
-        for field, texts in (("code", signal.code), ("evidence", signal.evidence)):
+        fields = {"code": signal.code, "tests": signal.tests, "evidence": signal.evidence}
+        for field, texts in fields.items():
             for number, text in enumerate(texts):
                 place = context.at(f"signals[{signal.index}].{field}[{number}]")
                 known.setdefault(signal.id, set()).add(text)
                 is_evidence = field == "evidence"
                 yield Cited(read_claim(text), place, signal.id, signal.status, is_evidence)
+        place = context.at(f"signals[{signal.index}].runbook")
+        yield Cited(read_claim(signal.runbook), place, signal.id, signal.status)
     for row in context.ledger_rows:
         place = Place(context.ledger_file, row.line)
         for claims, is_evidence in ((row.code, False), (row.evidence, True)):

@@ -51,6 +51,8 @@ class ClaimedSignal:
     title: str
     exit_test: str
     code: tuple[str, ...]
+    tests: tuple[str, ...]
+    runbook: str
     evidence: tuple[str, ...]
 
 
@@ -326,6 +328,8 @@ def _signal(shape: _Shape, index: int, item: dict[str, Any], place: str) -> Clai
         title=shape.maybe(item, "title", str, place),
         exit_test=shape.maybe(item, "exit_test", str, place),
         code=many("code"),
+        tests=many("tests"),
+        runbook=shape.maybe(item, "runbook", str, place),
         evidence=many("evidence"),
     )
 

@@ -41,6 +41,18 @@ def test_what_can_be_said_mechanically_becomes_a_condition(world: World) -> None
     assert found["G2-001"] == [{"external": "release_evidence/a1/gate-2", "role": "SRE"}]
 
 
+def test_what_only_a_newer_tracker_has_is_kept(world: World) -> None:
+    world.tracker["signals"][0] |= {
+        "title": "Newer",
+        "tests": ["tests/test_a.py"],
+        "runbook": "docs/guide/index.md",
+        "exit_test": "It is new",
+    }
+    signal = load(imported(world) / "audit.toml").gates[0].signals[0]
+    assert (signal.title, signal.exit_test) == ("Newer", "It is new")
+    assert (signal.tests, signal.runbook) == (("tests/test_a.py",), "docs/guide/index.md")
+
+
 def test_a_partial_claim_stays_open(world: World) -> None:
     world.tracker["signals"][0]["status"] = "PARTIAL"
     assert {"approval": "Core"} in conditions(imported(world))["G1-001"]

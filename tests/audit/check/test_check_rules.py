@@ -328,6 +328,68 @@ def test_places_name_file_line_and_json_path(world: World) -> None:
     assert (places["AUD411"].file, places["AUD411"].line) == (world.TSV, 2)
 
 
+def newer(world: World) -> None:
+    """Make the audit one of schema 2.0: cells with results, counts, titles and places."""
+    world.tracker["schema_version"] = "2.0"
+    world.tracker["verdict"] = "NO-GO"
+    common = {"passed": True, "attempts": 1, "reason": "", "log": world.LOG}
+    world.tracker["command_matrix"]["cells"] = [
+        {"id": "tests", "cmd": "pytest -q", "required": True, "result": "passed", **common},
+        {"id": "lint", "cmd": "ruff check .", "required": True, "result": "passed", **common},
+    ]
+    for gate, counts in zip(world.tracker["gates"], ((2, 0), (0, 1)), strict=True):
+        gate["closed"], gate["open"] = counts
+    for signal in world.tracker["signals"]:
+        signal |= {"title": "x", "exit_test": "y", "code": [], "tests": [], "runbook": ""}
+        signal["evidence"] = ["src/a.py:1"]
+
+
+def test_nothing_is_found_in_a_newer_tracker_without_a_fault(world: World) -> None:
+    newer(world)
+    assert report_lines(world.check())[:-1] == []
+
+
+def test_a_cell_that_need_not_pass_may_fail(world: World) -> None:
+    newer(world)
+    text("TSV", "lint\t0", "lint\t1")(world)
+    world.replace(world.TSV, "ruff check .", "pytest -q")
+    cell = world.tracker["command_matrix"]["cells"][1]
+    cell |= {"required": False, "result": "failed", "exit_code": 1, "cmd": "pytest -q"}
+    world.tracker["command_matrix"]["required_commands"] = ["pytest -q"]
+    assert codes(world.check()) == {"AUD416"}
+    cell["required"] = True
+    assert codes(world.check()) == {"AUD404", "AUD416"}
+
+
+def test_a_cell_may_accept_another_exit_code(world: World) -> None:
+    newer(world)
+    text("TSV", "lint\t0", "lint\t1")(world)
+    world.tracker["command_matrix"]["cells"][1]["exit_code"] = 1
+    assert codes(world.check()) == set()
+    world.tracker["command_matrix"]["cells"][1]["exit_code"] = 0
+    assert codes(world.check()) == {"AUD417"}
+
+
+@pytest.mark.parametrize("field", ["code", "tests", "runbook", "evidence"])
+def test_every_path_of_a_newer_signal_is_looked_up(field: str, world: World) -> None:
+    newer(world)
+    value = "docs/none.md"
+    world.tracker["signals"][0][field] = value if field == "runbook" else [value]
+    (found,) = world.check().findings
+    assert found.code == "AUD201"
+    assert found.place.json_path.startswith(f"signals[0].{field}")
+
+
+def test_documents_may_name_each_other_by_their_own_folder(world: World) -> None:
+    text("SUMMARY", "Tests pass.", "Tests pass: `findings/gate-1-findings.md`.")(world)
+    assert codes(world.check()) == set()
+
+
+def test_the_journal_of_a_run_is_no_log(world: World) -> None:
+    add(f"{world.RUN}/journal.log", "x")(world)
+    assert codes(world.check()) == set()
+
+
 def test_a_secret_is_never_repeated(world: World) -> None:
     text("LOG", "12 passed", f"using {SECRET}\n12 passed")(world)
     report = world.check()
