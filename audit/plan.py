@@ -10,7 +10,7 @@ import posixpath
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from audit.definition import matrix, models, words
 from audit.definition.claims import load_claims
@@ -25,8 +25,9 @@ from evidence.model import Cell, Plan, ResultFile, Status, Subject, Tool
 __all__ = ["check_label", "compile_plan", "load_claims", "order", "redacted", "tree_lines"]
 
 NOX_FILE = "noxfile.py"
-NOX_REPORT = ".nox/arco-audit-{cell}.json"
-"""Where nox writes what happened to its sessions; nox itself keeps `.nox` out of git."""
+NOX_REPORT = ".nox-{cell}.json"
+"""Where nox writes what happened to its sessions, below the first output root: that folder exists
+when commands run, and what lies there never makes the tree dirty."""
 
 _WORDS_FORMATS = {"test": "junit", "metric": "metrics"}
 
@@ -46,7 +47,8 @@ def compile_plan(
     `claims` maps signal ids to statuses that somebody wrote down. `interpreter` is the program that
     nox cells start. `rules.jobs` is 0 where the definition leaves it to the machine.
     """
-    cells = {command.id: tuple(_cells(command, interpreter)) for command in definition.commands}
+    make = _Maker(interpreter, definition.audit.outputs[0])
+    cells = {command.id: tuple(make.cells(command)) for command in definition.commands}
     ids = {command: tuple(cell.id for cell in group) for command, group in cells.items()}
     resolved = tuple(
         replace(cell, needs=tuple(need for name in cell.needs for need in ids[name]))
@@ -154,77 +156,80 @@ def _rules(definition: Definition) -> model.Rules:
 # --- cells ----------------------------------------------------------------------------------------
 
 
-def _cells(command: CommandTable, interpreter: str) -> Iterator[Cell]:
-    for variant in matrix.variants(command):
-        try:
-            yield _cell(command, variant, interpreter)
-        except WrongError as error:
-            raise Invalid(
-                error.problem, place=f"command {command.id}", next_step=error.next_step
-            ) from error
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    """Makes cells; knows what nox needs: who starts it, and where its report may lie."""
 
+    interpreter: str
+    output: str
 
-def _cell(command: CommandTable, variant: Variant, interpreter: str) -> Cell:
-    def fill(text: str) -> str:
-        return words.fill(text, variant.values)
+    def cells(self, command: CommandTable) -> Iterator[Cell]:
+        for variant in matrix.variants(command):
+            try:
+                yield self._cell(command, variant)
+            except WrongError as error:
+                raise Invalid(
+                    error.problem, place=f"command {command.id}", next_step=error.next_step
+                ) from error
 
-    argv, cmd = _line(command, variant, interpreter)
-    results = [
-        ResultFile("junit", fill(result.junit))
-        if result.junit is not None
-        else ResultFile("metrics", fill(result.metrics or ""))
-        for result in command.results
-    ]
-    if command.nox is not None:
-        results.append(ResultFile("nox", NOX_REPORT.format(cell=variant.id)))
-    return Cell(
-        id=variant.id,
-        command=command.id,
-        argv=argv,
-        cmd=cmd,
-        cwd=posixpath.normpath(fill(command.cwd)),
-        timeout_ms=command.timeout,
-        output_bytes_max=command.output_limit,
-        needs=command.needs,
-        accept_exit_codes=command.accept_exit_codes,
-        could_not_run_exit_codes=command.could_not_run,
-        skipped_exit_codes=command.skipped_exit_codes,
-        required=command.required,
-        flaky=command.flaky,
-        env=tuple(f"{key}={fill(value)}" for key, value in sorted(command.env.items())),
-        env_only=None if command.env_only is None else tuple(sorted(command.env_only)),
-        results=tuple(results),
-        produces=tuple(fill(item) for item in command.produces),
-        reads=command.reads,
-    )
+    def _cell(self, command: CommandTable, variant: Variant) -> Cell:
+        def fill(text: str) -> str:
+            return words.fill(text, variant.values)
 
+        argv, cmd = self._line(command, variant, fill)
+        return Cell(
+            id=variant.id,
+            command=command.id,
+            argv=argv,
+            cmd=cmd,
+            cwd=posixpath.normpath(fill(command.cwd)),
+            timeout_ms=command.timeout,
+            output_bytes_max=command.output_limit,
+            needs=command.needs,
+            accept_exit_codes=command.accept_exit_codes,
+            could_not_run_exit_codes=command.could_not_run,
+            skipped_exit_codes=command.skipped_exit_codes,
+            required=command.required,
+            flaky=command.flaky,
+            env=tuple(f"{key}={fill(value)}" for key, value in sorted(command.env.items())),
+            env_only=None if command.env_only is None else tuple(sorted(command.env_only)),
+            results=tuple(self._results(command, variant, fill)),
+            produces=tuple(fill(item) for item in command.produces),
+            reads=command.reads,
+        )
 
-def _line(command: CommandTable, variant: Variant, interpreter: str) -> tuple[tuple[str, ...], str]:
-    """Return the words that are executed, and the line as a person would type it."""
+    def _results(
+        self, command: CommandTable, variant: Variant, fill: Callable[[str], str]
+    ) -> Iterator[ResultFile]:
+        for result in command.results:
+            if result.junit is not None:
+                yield ResultFile("junit", fill(result.junit))
+            else:
+                yield ResultFile("metrics", fill(result.metrics or ""))
+        if command.nox is not None:
+            yield ResultFile("nox", self._report(variant))
 
-    def fill(text: str) -> str:
-        return words.fill(text, variant.values)
+    def _line(
+        self, command: CommandTable, variant: Variant, fill: Callable[[str], str]
+    ) -> tuple[tuple[str, ...], str]:
+        """Return the words that are executed, and the line as a person would type it."""
+        if command.shell is not None:
+            line = fill(command.shell)
+            return ("sh", "-c", line), line
+        if command.nox is not None:
+            # nox goes to the folder of its file before it writes: the report's path stays as it is.
+            noxfile = posixpath.relpath(NOX_FILE, fill(command.cwd))
+            chosen = () if noxfile == NOX_FILE else ("-f", noxfile)
+            typed = ("-m", "nox", *chosen, "-s", fill(command.nox))
+            told = ("--report", self._report(variant))
+            return (self.interpreter, *typed, *told), shlex.join(("python", *typed))
+        if isinstance(command.run, str):
+            return tuple(map(fill, words.split(command.run))), fill(command.run)
+        argv = tuple(map(fill, command.run or ()))
+        return argv, shlex.join(argv)
 
-    if command.shell is not None:
-        line = fill(command.shell)
-        return ("sh", "-c", line), line
-    if command.nox is not None:
-        return _nox_line(fill(command.nox), command, variant, interpreter)
-    if isinstance(command.run, str):
-        return tuple(map(fill, words.split(command.run))), fill(command.run)
-    argv = tuple(map(fill, command.run or ()))
-    return argv, shlex.join(argv)
-
-
-def _nox_line(
-    session: str, command: CommandTable, variant: Variant, interpreter: str
-) -> tuple[tuple[str, ...], str]:
-    # nox goes to the folder of its file before it writes the report: that path stays as it is.
-    noxfile = posixpath.relpath(NOX_FILE, words.fill(command.cwd, variant.values))
-    report = NOX_REPORT.format(cell=variant.id)
-    chosen = () if noxfile == NOX_FILE else ("-f", noxfile)
-    typed = ("-m", "nox", *chosen, "-s", session)
-    return (interpreter, *typed, "--report", report), shlex.join(("python", *typed))
+    def _report(self, variant: Variant) -> str:
+        return self.output + NOX_REPORT.format(cell=variant.id)
 
 
 # --- signals --------------------------------------------------------------------------------------
