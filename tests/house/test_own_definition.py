@@ -30,6 +30,7 @@ def test_a_signal_is_whole(gate: Any, signal: Any) -> None:
     assert signal.id.startswith(f"G{gate.id}-")
     assert signal.code
     assert signal.runbook
+    assert signal.evidence
     assert signal.closes_when
 
 
