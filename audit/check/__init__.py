@@ -8,16 +8,8 @@ from __future__ import annotations
 
 from audit.check.checking import check
 from audit.check.claimed import as_claimed_tracker, render_as_claimed
-from audit.check.finding import (
-    CODES,
-    Code,
-    Finding,
-    Place,
-    Report,
-    Severity,
-    report_lines,
-    report_value,
-)
+from audit.check.codes import CODES, Code, Severity, codes_markdown
+from audit.check.finding import Finding, Place, Report, report_lines, report_value
 from audit.check.importing import Claims, ImportSummary, import_tracker, read_claims
 from audit.check.tracker import Tracker, read_tracker
 
@@ -33,6 +25,7 @@ __all__ = [
     "Tracker",
     "as_claimed_tracker",
     "check",
+    "codes_markdown",
     "import_tracker",
     "read_claims",
     "read_tracker",

@@ -7,13 +7,13 @@ comes from, whatever the commands will say.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from audit.check.claims import PathClaim, code_spans
 from audit.check.context import Context, MatrixFile
 from audit.check.finding import shown
-from audit.check.matrix import MatrixRow, log_name, same_command
+from audit.check.matrix import MatrixRow, log_name, one_spelling
 from audit.check.tree import Tree, clean
 from evidence import layout
 
@@ -42,26 +42,31 @@ class Commands:
 
     found: dict[str, ImportedCommand] = field(default_factory=dict)
     by_log: dict[str, str] = field(default_factory=dict)
+    _by_line: dict[str, str] = field(default_factory=dict)
+    _taken: set[str] = field(default_factory=set)
 
     def add(self, wanted: str, cmd: str, required: bool, remark: str) -> str:
         """Return the id of the command with this line, which is added where it is new."""
-        for known in self.found.values():
-            if same_command(known.cmd, cmd):
-                return known.id
-        name = free_id(wanted, self.found)
-        self.found[name] = ImportedCommand(name, cmd, required, remark)
-        return name
+        line = one_spelling(cmd)
+        if line not in self._by_line:
+            name = free_id(wanted, self._taken)
+            self.found[name] = ImportedCommand(name, cmd, required, remark)
+            self._by_line[line] = name
+        return self._by_line[line]
 
 
-def free_id(wanted: str, taken: Iterable[str]) -> str:
-    """Return a safe id made from a text, and unlike every taken one even where case is lost."""
+def free_id(wanted: str, taken: set[str]) -> str:
+    """Return a safe id made from a text, and unlike every taken one even where case is lost.
+
+    `taken` holds ids without case; the new one is added.
+    """
     base = re.sub(r"[^A-Za-z0-9._-]+", "-", wanted).strip("-._")[:100] or "command"
     if layout.RESERVED.fullmatch(base):
         base = f"{base}-x".replace(".-", "-")
-    folded = {name.casefold() for name in taken}
     name, number = base, 2
-    while name.casefold() in folded:
+    while name.casefold() in taken:
         name, number = f"{base}-{number}", number + 1
+    taken.add(name.casefold())
     return name
 
 
@@ -71,13 +76,12 @@ def free_id(wanted: str, taken: Iterable[str]) -> str:
 def find_commands(context: Context) -> Commands:
     """Return the rows of the tracker's matrix, then what else wrote a log that a signal cites."""
     commands = Commands()
-    required = context.tracker.matrix.required
     if context.current:
         for row in context.current.matrix.rows:
             wanted = context.required(context.current, row)
             name = commands.add(row.id, row.cmd, wanted, _ran(row))
             _note_log(commands, context.current, row, name)
-    for line in required:
+    for line in context.tracker.matrix.required:
         words = re.sub(r"\s-\S+", "", line)
         commands.add(words, line, True, "the tracker requires it; no row of its run was found")
     for log in _cited_logs(context):

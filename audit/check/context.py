@@ -14,14 +14,14 @@ from typing import Any
 
 from audit.check.documents import Document, LedgerRow, ledger_rows, read_document
 from audit.check.finding import Place
-from audit.check.logs import LogReading, read_log
+from audit.check.logs import LogReading, names_commit, read_log
 from audit.check.matrix import (
     Matrix,
     MatrixRow,
     log_name,
     looks_like_matrix,
+    one_spelling,
     read_matrix,
-    same_command,
 )
 from audit.check.tracker import Tracker
 from audit.check.tree import Tree, clean
@@ -31,24 +31,25 @@ from evidence import layout
 DOCUMENT_BYTES_MAX = 16 * 1024 * 1024
 """Largest Markdown document that is read."""
 _ATTEMPT = re.compile(r"\.attempt-\d+$")
-_COMMIT = re.compile(
-    rb"(?i)(?:commit|head|revision|sha)[^\n]{0,40}?\b[0-9a-f]{40}(?:[0-9a-f]{24})?\b"
-)
 _SIDECARS = (".json", ".env", ".txt", ".md", ".toml", ".yaml", ".yml")
 
 
 @dataclass(frozen=True, slots=True)
 class MatrixFile:
-    """A status file of the tree. `logs` gives the path of each row's log by the row's line."""
+    """A status file of the tree. `logs` gives the path of each row's log by the row's line.
+
+    `commit_beside` says that a file beside it names a commit.
+    """
 
     path: str
     matrix: Matrix
     logs: dict[int, str]
-    commit_known: bool
+    commit_beside: bool
+    rows: dict[str, MatrixRow]
 
     def log_row(self, log: str) -> MatrixRow | None:
         """Return the row that a log belongs to."""
-        return next((row for row in self.matrix.rows if self.logs.get(row.line) == log), None)
+        return self.rows.get(log)
 
 
 @dataclass
@@ -109,8 +110,13 @@ class Context:
         cell = self.cell(file, row)
         if "required" in cell:
             return cell["required"] is True
-        lines = self.tracker.matrix.required
-        return not lines or any(row.id == line or same_command(row.cmd, line) for line in lines)
+        lines = self.required_lines
+        return not lines or row.id in lines or one_spelling(row.cmd) in lines
+
+    @functools.cached_property
+    def required_lines(self) -> frozenset[str]:
+        """The required commands as they compare."""
+        return frozenset(one_spelling(line) for line in self.tracker.matrix.required)
 
     def reading(self, log: str) -> LogReading | None:
         """Return what a log says, read once, or None where it cannot be read."""
@@ -193,8 +199,9 @@ def _matrices(context: Context, tree: Tree) -> None:
         elif path == stated or looks_like_matrix(path.rpartition("/")[2], data):
             matrix = read_matrix(data)
             logs = _row_logs(tree, path, matrix, files)
-            known = _knows_commit(tree, path, logs, files)
-            context.matrices[path] = MatrixFile(path, matrix, logs, known)
+            rows = {logs[row.line]: row for row in reversed(matrix.rows) if row.line in logs}
+            beside = _commit_beside(tree, path, files)
+            context.matrices[path] = MatrixFile(path, matrix, logs, beside, rows)
 
 
 def _row_logs(tree: Tree, path: str, matrix: Matrix, files: Iterable[str]) -> dict[int, str]:
@@ -227,14 +234,10 @@ def _beside(folder: str, log: str) -> bool:
     return log.startswith(prefix) and (len(parts) == 1 or (len(parts) == 2 and "log" in parts[0]))
 
 
-def _knows_commit(tree: Tree, path: str, logs: dict[int, str], files: Iterable[str]) -> bool:
+def _commit_beside(tree: Tree, path: str, files: Iterable[str]) -> bool:
     folder = path.rpartition("/")[0]
-    sidecars = [
-        file for file in files if file.rpartition("/")[0] == folder and file.endswith(_SIDECARS)
-    ]
-    if any(_COMMIT.search(tree.read(file) or b"") for file in sidecars):
-        return True
-    return any(_COMMIT.search((tree.read(log) or b"")[:2048]) for log in logs.values())
+    beside = [file for file in files if file.rpartition("/")[0] == folder]
+    return any(names_commit(tree.read(file) or b"") for file in beside if file.endswith(_SIDECARS))
 
 
 def rowless(context: Context) -> tuple[str, ...]:

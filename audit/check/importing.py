@@ -57,17 +57,6 @@ class ImportSummary:
     commands: int
     without_exit_condition: tuple[str, ...]
 
-    @property
-    def lines(self) -> list[str]:
-        """Return what was written, for people."""
-        counts = f"{self.gates} gates, {self.signals} signals, {self.commands} commands"
-        lines = [f"{self.definition}: {counts}", f"{self.claims}: the statuses, as claims"]
-        if self.without_exit_condition:
-            names = ", ".join(self.without_exit_condition)
-            number = len(self.without_exit_condition)
-            lines.append(f"NO-GO until closes_when gets an exit condition ({number}): {names}")
-        return lines
-
 
 @dataclass(frozen=True, slots=True)
 class Claims:
@@ -188,9 +177,8 @@ def _texts(items: Iterable[str]) -> str:
 def _definition(context: Context, signals: dict[str, Claimed]) -> tuple[str, _Written]:
     commands = find_commands(context)
     owners = list(dict.fromkeys(signal.owner for signal in signals.values()))
-    roles: dict[str, str] = {}
-    for owner in owners:
-        roles[owner] = free_id(re.sub(r"\s*[+&/,]\s*", "-", owner), roles.values())
+    taken: set[str] = set()
+    roles = {owner: free_id(re.sub(r"\s*[+&/,]\s*", "-", owner), taken) for owner in owners}
     written = _Written(len(commands.found), [])
     lines = [*_head(context), ""]
     for owner, role in roles.items():
@@ -225,7 +213,7 @@ def _head(context: Context) -> list[str]:
         "# NO-GO: emptiness is not success.",
         "",
         "[audit]",
-        f"id = {toml(free_id(name or 'audit', ()))}",
+        f"id = {toml(free_id(name or 'audit', set()))}",
         f"title = {toml(_word(title))}",
     ]
     if re.fullmatch(r"\d{4}-\d\d-\d\d", tracker.audit_date):
@@ -300,6 +288,7 @@ def _signal(signal: Claimed, found: tuple[ImportedCondition, ...]) -> list[str]:
 
 def _claims(context: Context, signals: dict[str, Claimed]) -> dict[str, Any]:
     tracker = context.tracker
+    ledger = {row.id: row.status for row in context.ledger_rows}
     gate_of = {name: gate.id for gate in tracker.gates for name in gate.signals}
     documents = {context.ledger_file: context.ledger, context.summary_file: context.summary}
     return {
@@ -331,7 +320,7 @@ def _claims(context: Context, signals: dict[str, Claimed]) -> dict[str, Any]:
                 "title": signal.title,
                 "owner": signal.owner,
                 "status": signal.status,
-                "ledger_status": _ledger_status(context, signal.id),
+                "ledger_status": ledger.get(signal.id),
                 "code": [claim.text for claim in signal.code],
                 "evidence": [claim.text for claim in signal.evidence],
                 "exit_test": signal.exit_test,
@@ -340,10 +329,6 @@ def _claims(context: Context, signals: dict[str, Claimed]) -> dict[str, Any]:
         ],
         "command_matrix": _matrix_claims(context, tracker),
     }
-
-
-def _ledger_status(context: Context, name: str) -> str | None:
-    return next((row.status for row in context.ledger_rows if row.id == name), None)
 
 
 def _matrix_claims(context: Context, tracker: Tracker) -> dict[str, Any]:

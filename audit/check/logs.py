@@ -10,6 +10,11 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+HEAD_BYTES = 2048
+"""How far into a log a commit is looked for: later ones are what a test printed."""
+_COMMIT = re.compile(
+    rb"(?i)(?:commit|head|revision|sha)[^\n]{0,40}?\b[0-9a-f]{40}(?:[0-9a-f]{24})?\b"
+)
 _ANSI = re.compile(rb"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 _FAILURES = re.compile(
@@ -104,12 +109,16 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class LogReading:
-    """What a log says. `ignored.count` counts tests; `secret.text` is the kind, never the value."""
+    """What a log says. `ignored.count` counts tests; `secret.text` is the kind, never the value.
+
+    `names_commit`: its first lines name the commit it ran at.
+    """
 
     failure: Hit | None
     ignored: Hit | None
     local: Hit | None
     secret: Hit | None
+    names_commit: bool
 
 
 def read_log(data: bytes) -> LogReading:
@@ -118,7 +127,13 @@ def read_log(data: bytes) -> LogReading:
         data = _ANSI.sub(b"", data)
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n")
-    return LogReading(_failure(data), _ignored(data), _local(data), _secret(data))
+    named = names_commit(data[:HEAD_BYTES])
+    return LogReading(_failure(data), _ignored(data), _local(data), _secret(data), named)
+
+
+def names_commit(data: bytes) -> bool:
+    """Return whether a text names a full commit id as one."""
+    return bool(_COMMIT.search(data))
 
 
 def _line(data: bytes, offset: int) -> int:

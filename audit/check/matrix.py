@@ -192,11 +192,7 @@ def read_time(text: str) -> datetime | None:
         return None
 
 
-def same_command(one: str, other: str) -> bool:
-    """Return whether two command lines are the same but for spaces and TSV escapes."""
-    return _normal(one) == _normal(other)
-
-
-def _normal(line: str) -> str:
+def one_spelling(line: str) -> str:
+    """Return a command line as it compares: TSV escapes undone, spaces one by one."""
     plain = line.replace("\\t", "\t").replace("\\n", "\n").replace("\\\\", "\\")
     return " ".join(plain.split())

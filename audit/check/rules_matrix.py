@@ -13,7 +13,7 @@ from audit.check.claims import read_prose
 from audit.check.context import Context, MatrixFile, rowless
 from audit.check.finding import Finding, Place, finding, shown
 from audit.check.logs import LogReading
-from audit.check.matrix import MatrixRow, read_time, same_command
+from audit.check.matrix import MatrixRow, one_spelling, read_time
 from audit.check.rules_paths import Cited, cited_by_claims
 from audit.check.tree import clean
 
@@ -24,7 +24,7 @@ def check_matrices(context: Context) -> Iterator[Finding]:
         return
     yield from _status_file(context)
     for file in context.matrices.values():
-        yield from _readable(file)
+        yield from _readable(context, file)
         yield from _rows(context, file)
     for log in rowless(context):
         yield finding("AUD409", Place(log), f"no status file has a row for it log=`{shown(log)}`")
@@ -65,10 +65,6 @@ def _all_pass(context: Context, file: MatrixFile) -> Iterator[Finding]:
         yield finding("AUD405", place, message)
 
 
-def _is(row: MatrixRow, line: str) -> bool:
-    return row.id == line or same_command(row.cmd, line)
-
-
 def _code(row: MatrixRow) -> str:
     return "none" if row.exit_code is None else str(row.exit_code)
 
@@ -76,8 +72,9 @@ def _code(row: MatrixRow) -> str:
 def _required(context: Context, file: MatrixFile) -> Iterator[Finding]:
     if file.matrix.problems:
         return  # the missing row may be one that could not be read
+    told = {text for row in file.matrix.rows for text in (row.id, one_spelling(row.cmd))}
     for number, line in enumerate(context.tracker.matrix.required):
-        if not any(_is(row, line) for row in file.matrix.rows):
+        if line not in told and one_spelling(line) not in told:
             place = context.at(f"command_matrix.required_commands[{number}]")
             message = f"no row in file=`{shown(file.path)}` command=`{shown(line)}`"
             yield finding("AUD406", place, message)
@@ -99,7 +96,7 @@ def _utc(moment: datetime) -> str:
 # --- every status file ----------------------------------------------------------------------------
 
 
-def _readable(file: MatrixFile) -> Iterator[Finding]:
+def _readable(context: Context, file: MatrixFile) -> Iterator[Finding]:
     code = "AUD403" if file.matrix.variant else "AUD402"
     for problem in file.matrix.problems:
         what = "row cannot be read" if file.matrix.variant else "unknown columns"
@@ -107,7 +104,9 @@ def _readable(file: MatrixFile) -> Iterator[Finding]:
     if file.matrix.rows and not file.matrix.has_header:
         message = f"no header row variant=`{file.matrix.variant}`"
         yield finding("AUD415", Place(file.path, 1), message)
-    if file.matrix.rows and not file.commit_known:
+    readings = (context.reading(log) for log in file.logs.values())
+    told = file.commit_beside or any(reading and reading.names_commit for reading in readings)
+    if file.matrix.rows and not told:
         message = f"no commit recorded rows=`{len(file.matrix.rows)}`"
         yield finding("AUD410", Place(file.path), message)
 
@@ -157,6 +156,7 @@ def _identities(context: Context, file: MatrixFile, row: MatrixRow) -> tuple[str
 def _resting(context: Context) -> Iterator[Finding]:
     """Yield closed claims that rest on a run that failed, or that the current matrix replaced."""
     current = context.current
+    alone = set(rowless(context))
     begun = min(
         (row.first for row in current.matrix.rows if row.first) if current else (), default=None
     )
@@ -164,7 +164,7 @@ def _resting(context: Context) -> Iterator[Finding]:
         path = clean(cited.claim.path or "") if cited.claim.path else None
         if path is None or cited.status != "GO":
             continue
-        reading = context.reading(path) if path in rowless(context) else None
+        reading = context.reading(path) if path in alone else None
         if reading and reading.failure:
             message = f"log of {cited.of} reports `{shown(reading.failure.text)}` log=`{path}`"
             yield finding("AUD505", cited.place, message)

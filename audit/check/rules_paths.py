@@ -106,7 +106,7 @@ def _named(document: Document) -> Iterator[tuple[int, PathClaim]]:
 def _check(tree: Tree, cited: Cited) -> Iterator[Finding]:
     claim = cited.claim
     path = clean(claim.path or "")
-    named = f"of {cited.of} path=`{shown(claim.text)}`"
+    named = f"named by {cited.of} path=`{shown(claim.text)}`"
     if path is None:
         yield finding("AUD204", cited.place, f"path outside the repository {named}")
     elif claim.is_glob:
@@ -137,7 +137,7 @@ def _folder(tree: Tree, cited: Cited, path: str) -> Iterator[Finding]:
 
 def _line(tree: Tree, cited: Cited, path: str, line: int) -> Iterator[Finding]:
     data = tree.read(path)
-    named = f"of {cited.of} path=`{shown(path)}` line=`{line}`"
+    named = f"named by {cited.of} path=`{shown(path)}` line=`{line}`"
     if data is None:
         yield finding("AUD904", cited.place, f"file cannot be read {named}")
     elif not data and tree.empty_is_unknown:

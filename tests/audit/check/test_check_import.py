@@ -206,5 +206,5 @@ def test_any_owner_and_title_load(owner: str, title: str) -> None:
     from audit.check.importing import _word
     from audit.definition import names
 
-    names.safe_id(free_id(owner, ("A", "b")))
+    names.safe_id(free_id(owner, {"a", "b"}))
     names.word(_word(title))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from audit.check.claims import read_cell, read_claim, read_prose
 from audit.check.documents import ledger_rows, plain, read_document
 from audit.check.logs import read_log
-from audit.check.matrix import looks_like_matrix, read_matrix, read_time, same_command
+from audit.check.matrix import looks_like_matrix, one_spelling, read_matrix, read_time
 
 START = datetime(2026, 3, 1, 10, 0, 0, tzinfo=UTC)
 END = datetime(2026, 3, 1, 10, 0, 5, tzinfo=UTC)
@@ -133,8 +133,8 @@ def test_times_and_commands() -> None:
     assert read_time("2026-03-01T10:00:00.5+01:00") is not None
     for text in ("2026-03-01T10:00:00", "2026-02-30T10:00:00Z", "yesterday", ""):
         assert read_time(text) is None
-    assert same_command("a  b\\tc", "a b c")
-    assert not same_command("pytest", "pytest -q")
+    assert one_spelling("a  b\\tc") == one_spelling("a b c") == "a b c"
+    assert one_spelling("pytest") != one_spelling("pytest -q")
 
 
 # --- paths ----------------------------------------------------------------------------------------

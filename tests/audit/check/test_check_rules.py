@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from audit.check import CODES, Report, report_lines, report_value
-from audit.check.finding import SEVERITIES
+from audit.check import CODES, Report, codes_markdown, report_lines, report_value
+from audit.check.codes import SEVERITIES
 
 if TYPE_CHECKING:
     from tests.audit.check.conftest import World
@@ -432,6 +432,12 @@ def test_a_pipe_is_not_waited_on(world: World) -> None:
     world.write()
     os.mkfifo(world.root / world.LOG)
     assert codes(world.check()) == {"AUD201", "AUD904"}
+
+
+def test_the_documented_table_has_every_code() -> None:
+    rows = codes_markdown().splitlines()
+    assert len(rows) == len(CODES) + 2
+    assert all(row.count("|") - row.count("\\|") == 5 for row in rows)
 
 
 def test_severities_and_fixes_of_the_table() -> None:
