@@ -6,11 +6,14 @@ quoted by `finalize`, so that a forgotten filter is harmless.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 
 from audit.render import visible
 
+QUOTED_MAX = 16384
+"""Quoted strings remembered: a title stands in the ledger, the findings and the summary."""
 _SPAN = re.compile(r"(?<![`\\])`(?!`)([^`]+)`(?!`)")
 _SPECIAL = re.compile(r"[\\`*\[\]<|~]|&(?=#|\w)|(?<!\w)_|_(?!\w)")
 _NUMBER = re.compile(r"(\d{1,9})([.)])(?=\s|$)")
@@ -28,6 +31,7 @@ def finalize(value: object) -> object:
     return value if isinstance(value, Markdown | int) else text(str(value))
 
 
+@functools.lru_cache(QUOTED_MAX)
 def text(value: str) -> Markdown:
     """Return prose as one line of Markdown that shows exactly this prose, in a table too.
 
@@ -44,6 +48,7 @@ def text(value: str) -> Markdown:
     return Markdown(_opening("".join(quoted)))
 
 
+@functools.lru_cache(QUOTED_MAX)
 def code(value: str) -> Markdown:
     """Return `value` as a code span, whatever backticks and pipes it holds; "" stays empty."""
     value = visible.line(value)

@@ -6,6 +6,7 @@ its `C`, `S`, `G`, `A` and `L` tables. Free text is made visible here: the scrip
 
 from __future__ import annotations
 
+import functools
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -73,6 +74,7 @@ def collect(view: ReportView) -> PageData:
     return PageData(text.replace("<", "\\u003c"), groups)
 
 
+@functools.lru_cache(4096)
 def instant_ms(utc: str) -> int:
     """Return an RFC 3339 UTC time as milliseconds since 1970."""
     return round(datetime.fromisoformat(utc.replace("Z", "+00:00")).timestamp() * 1000)
@@ -169,7 +171,7 @@ def _attempt(attempt: Attempt, start: int, where: Mapping[str, int]) -> list[Any
         attempt.result,
         _show(attempt.reason),
         attempt.exit_code,
-        instant_ms(attempt.start_utc) - start,
+        _started_ms(attempt) - start,
         attempt.duration_ms,
         where.get(attempt.log.path, -1) if attempt.log else -1,
         attempt.leftovers,
@@ -178,6 +180,12 @@ def _attempt(attempt: Attempt, start: int, where: Mapping[str, int]) -> list[Any
             for kept in attempt.artifacts
         ],
     ]
+
+
+def _started_ms(attempt: Attempt) -> int:
+    """When an attempt started: times have whole seconds, its end and duration tell a bit more."""
+    stamp = instant_ms(attempt.start_utc)
+    return min(stamp + 999, max(stamp, instant_ms(attempt.end_utc) - attempt.duration_ms))
 
 
 def _logs(view: ReportView) -> tuple[dict[str, list[Any]], Sequence[str]]:

@@ -88,9 +88,9 @@ function attemptTable(attempts) {
     const exit = attempt[A.exit] === null ? "–" : String(attempt[A.exit]);
     return h("tr", {}, h("td", {}, badge(attempt[A.result])),
       h("td", {}, `Attempt ${n + 1}`, h("span", { class: "why" },
-        [attempt[A.reason], attempt[A.leftovers]
+        prose([attempt[A.reason], attempt[A.leftovers]
           ? `${count(attempt[A.leftovers], "process", "processes")} left behind and ended` : ""]
-          .filter(Boolean).join("; "))),
+          .filter(Boolean).join("; ")))),
       h("td", { class: "num", "data-t": "Exit" }, exit),
       h("td", { class: "num", "data-t": "Took" }, spoken(attempt[A.took])),
       h("td", {}, clock(data.meta.start + attempt[A.start])),

@@ -58,7 +58,7 @@ function lane(cell) {
 function cellRow(cell) {
   const last = lastAttempt(cell);
   const tries = cell[C.attempts].length;
-  const why = cell[C.passed] && !cell[C.reason] ? null : h("span", { class: "why" }, cell[C.reason]);
+  const why = cell[C.passed] && !cell[C.reason] ? null : h("span", { class: "why" }, prose(cell[C.reason]));
   return [
     h("td", {}, badge(cell[C.result]),
       cell[C.required] ? null : h("span", { class: "why" }, "not required")),

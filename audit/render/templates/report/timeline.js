@@ -1,17 +1,18 @@
 const LANE_PX = 26;
 const LANES_MAX = 24;
 
-// Attempts in lanes, one per job that was busy. Starts have whole seconds only, so that an attempt
-// may begin up to a second "before" the former one in its lane ended.
+// Attempts in lanes, one per job that was busy. Starts are known to the second only: when no lane is
+// free, the one that was free first is meant, and the bar starts where the former one ended.
 function lanes() {
   const bars = data.cells.flatMap((cell) => cell[C.attempts]
     .filter((attempt) => attempt[A.took] > 0 || attempt[A.exit] !== null)
     .map((attempt, n) => ({ cell, attempt, n, start: attempt[A.start] })));
   bars.sort((a, b) => a.start - b.start || a.start + a.attempt[A.took] - b.start - b.attempt[A.took]);
   const free = [];
+  const jobs = Math.min(LANES_MAX, Math.max(1, data.meta.jobs));
   for (const bar of bars) {
-    let lane = free.findIndex((end) => end <= bar.start + 1000);
-    if (lane < 0) lane = free.length < LANES_MAX ? free.push(0) - 1 : free.indexOf(Math.min(...free));
+    let lane = free.findIndex((end) => end <= bar.start);
+    if (lane < 0) lane = free.length < jobs ? free.push(0) - 1 : free.indexOf(Math.min(...free));
     bar.lane = lane;
     bar.from = Math.max(bar.start, free[lane]);
     bar.to = Math.max(bar.from + 1, bar.start + bar.attempt[A.took]);
