@@ -208,14 +208,12 @@ def _row_logs(tree: Tree, path: str, matrix: Matrix, files: Iterable[str]) -> di
     """Return the log of each row: as written, else by name in the log folders beside the file."""
     folder, _, name = path.rpartition("/")
     hit = re.fullmatch(r"command-matrix-(.+)-status\.tsv", name)
-    suffix = hit[1] if hit else ""
+    wanted = f"logs-{hit[1]}" if hit else "logs"
     near = [log for log in files if log.endswith((".log", ".txt")) and _beside(folder, log)]
-    near.sort(key=lambda log: (log.rpartition("/")[0].endswith(f"-{suffix}") != bool(suffix), log))
+    near.sort(key=lambda log: (not log.rpartition("/")[0].endswith(wanted), log))
     by_name: dict[str, str] = {}
     for log in near:
-        by_name.setdefault(_ATTEMPT.sub("", log_name(log)), log)
-        if not _ATTEMPT.search(log_name(log)):
-            by_name[log_name(log)] = min(log, by_name[log_name(log)], key=near.index)
+        by_name.setdefault(log_name(log), log)
     found: dict[int, str] = {}
     for row in matrix.rows:
         written = clean(row.log_path) if row.log_path else None

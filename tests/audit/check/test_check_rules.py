@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -447,3 +448,51 @@ def test_severities_and_fixes_of_the_table() -> None:
         assert entry.meaning
         assert entry.fix
         assert entry.meaning[0].islower() or entry.meaning.startswith(("JSON", "a JSON"))
+
+
+def test_a_commit_may_stand_at_the_head_of_a_log(world: World) -> None:
+    drop("release_evidence/a1/run/metadata.env")(world)
+    world.files[world.LOG] = f"# commit: {'a' * 40}\n{world.files[world.LOG]}"
+    assert codes(world.check()) == set()
+    world.files[world.LOG] = "x\n" * 2_000 + world.files[world.LOG] + f"commit: {'a' * 40}\n"
+    assert codes(world.check()) == {"AUD410"}
+
+
+def test_logs_of_earlier_attempts_belong_to_the_row(world: World) -> None:
+    add("release_evidence/a1/run/command-logs/tests.attempt-1.log", "1 failed in 0.1s\n")(world)
+    assert codes(world.check()) == set()
+
+
+def test_logs_named_with_their_time_are_found(world: World) -> None:
+    log = world.files.pop("release_evidence/a1/run/command-logs/lint.log")
+    add("release_evidence/a1/run/command-logs/20260301T100000Z_lint.log", log)(world)
+    assert codes(world.check()) == set()
+
+
+def test_a_rerun_beside_has_logs_of_its_own(world: World) -> None:
+    folder = "release_evidence/a1/run"
+    row = world.files[world.TSV].splitlines()[1]
+    add(f"{folder}/command-matrix-rerun-status.tsv", f"{HEADER}{row}\n")(world)
+    add(f"{folder}/command-logs-rerun/tests.log", "1 failed in 0.1s\n")(world)
+    report = world.check()
+    assert codes(report) == {"AUD501"}
+    assert report.findings[0].place.file.endswith("rerun-status.tsv")
+
+
+def test_thousands_of_rows_and_signals_take_a_moment(world: World) -> None:
+    names = [f"G1-{number:04}" for number in range(1_000)]
+    world.tracker["gates"] = world.tracker["gates"][:1]
+    world.tracker["gates"][0] |= {"required_signal_ids": names, "status": "GO"}
+    world.tracker["signals"] = [{"id": name, "owner": "Core", "status": "GO"} for name in names]
+    ledger = world.files[world.LEDGER].splitlines()
+    rows = [ledger[7].replace("G1-001", name) for name in names]
+    world.files[world.LEDGER] = "\n".join([*ledger[:7], *rows, ""])
+    lines = [f"echo {number}" for number in range(5_000)]
+    world.tracker["command_matrix"]["required_commands"] = lines
+    times = "2026-03-01T10:00:00Z\t2026-03-01T10:00:05Z"
+    cells = [f"c{number}\t\t{times}\t{line}" for number, line in enumerate(lines)]
+    world.files[world.TSV] = HEADER + "\n".join(cells) + "\n"
+    began = time.process_time()
+    report = world.check()
+    assert time.process_time() - began < 5
+    assert "AUD404" in codes(report)
