@@ -442,10 +442,9 @@ def _read_status(out: bytes) -> _Status:
     branch, commit = "", None
     tracked: list[str] = []
     untracked: list[str] = []
-    # Words before the path: `1` changed, `2` renamed, `u` unmerged, `?` untracked.
-    before_path = {"1": 8, "2": 9, "u": 10}
-    records = iter(os.fsdecode(out).split("\0"))
-    for record in records:
+    # Words before the path: `1` changed, `u` unmerged; a moved file is one gone and one new.
+    before_path = {"1": 8, "u": 10}
+    for record in os.fsdecode(out).split("\0"):
         kind = record[:1]
         if record.startswith("# branch.oid ") and not record.endswith("(initial)"):
             commit = record.removeprefix("# branch.oid ")
@@ -455,8 +454,6 @@ def _read_status(out: bytes) -> _Status:
             untracked.append(record[2:])
         elif kind in before_path:
             tracked.append(record.split(" ", before_path[kind])[-1])
-            if kind == "2":
-                tracked.append(next(records))
     return _Status(branch, commit, tuple(tracked), tuple(untracked))
 
 

@@ -93,6 +93,19 @@ def test_everything_uncommitted_is_dirty(make_repo: Callable[..., Any]) -> None:
     assert dirty == ("changed", "gone", "moved", "moved there", "new/untracked\nfile", "staged")
 
 
+def test_unmerged_files_are_dirty(make_repo: Callable[..., Any]) -> None:
+    folder = make_repo()
+    folder.commit(a="1")
+    folder.git("checkout", "--quiet", "-b", "side")
+    folder.commit(a="2")
+    folder.git("checkout", "--quiet", "main")
+    folder.commit(a="3")
+    with pytest.raises(AssertionError):
+        folder.git("merge", "side")
+    with Repository.open(folder.path) as opened:
+        assert opened.subject(OUT).dirty == ("a",)
+
+
 def test_subject_after_sees_changed_files_but_not_build_results(
     make_repo: Callable[..., Any],
 ) -> None:
@@ -234,6 +247,21 @@ def test_shallow_clone_says_unknown(make_repo: Callable[..., Any], tmp_path: Pat
         with pytest.raises(Invalid, match="cannot be looked up") as caught:
             opened.require(first)
         assert "--unshallow" in caught.value.next_step
+
+
+def test_shallow_clone_does_not_deny_what_it_cannot_see(
+    make_repo: Callable[..., Any], tmp_path: Path
+) -> None:
+    folder = make_repo()
+    first = folder.commit(a="1")
+    folder.git("branch", "old")
+    second = folder.commit(a="2")
+    url = f"file://{folder.path}"
+    folder.git("clone", "--quiet", "--depth=1", "--no-single-branch", url, str(tmp_path / "thin"))
+    with Repository.open(tmp_path / "thin") as opened:
+        assert opened.commit(first) == first
+        assert opened.is_ancestor(first, second) is None
+        assert opened.is_ancestor(second, second) is True
 
 
 def test_no_repository_and_no_folder(tmp_path: Path) -> None:
