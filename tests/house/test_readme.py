@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import tomllib
@@ -10,6 +9,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+import status_block
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -63,17 +63,23 @@ def test_the_claimed_pythons_are_those_that_ci_and_nox_run() -> None:
 
 
 def test_the_status_is_what_the_published_tracker_says() -> None:
-    (said,) = BLOCK.findall(README)
-    table = tomllib.loads((ROOT / "audit.toml").read_text("utf-8"))
-    tracker = ROOT / "docs" / "audits" / table["audit"]["id"] / "gate-tracker.json"
-    if not tracker.exists():
-        assert said == "NO-GO", "nothing was published, so nothing can be ready"
-        return
-    published = json.loads(tracker.read_text("utf-8"))
-    assert said == published["verdict"]
-    statuses = {str(gate["id"]): gate["status"] for gate in published["gates"]}
-    rows = re.findall(r"^\| (\d+) \|.*\| ([A-Z-]+) \|", README, re.MULTILINE)
-    assert dict(rows) == statuses
+    tracker = status_block.published(ROOT)
+    assert status_block.page(README, tracker) == README, "python tests/house/status_block.py"
+    assert BLOCK.findall(README) == [tracker["verdict"] if tracker else "NO-GO"]
+
+
+@pytest.mark.parametrize(("verdict", "said"), [("GO", "**Ready"), ("NO-GO", "**Not ready")])
+def test_the_status_follows_the_tracker(verdict: str, said: str) -> None:
+    tracker = {
+        "verdict": verdict,
+        "audit": {"id": "a"},
+        "subject": {"commit": "0" * 40},
+        "gates": [{"id": 0, "name": "First", "status": "PARTIAL", "closed": 1, "open": 2}],
+    }
+    text = status_block.block(tracker)
+    assert BLOCK.findall(text) == [verdict]
+    assert said in text
+    assert "| 0 | First | PARTIAL | 1 | 2 |" in text
 
 
 def test_the_picture_is_a_picture_for_light_and_dark() -> None:
