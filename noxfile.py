@@ -276,6 +276,8 @@ def bench(session: nox.Session) -> None:
     """Measure speed and memory beside peers in the same run; prints ratios."""
     install_project(session, "bench")
     programs = sorted((ROOT / "tests" / "bench").glob("bench_*.py"))
+    if not programs:
+        session.error("there is no tests/bench/bench_*.py")
     for program in programs:
         session.run("python", str(program.relative_to(ROOT)), *session.posargs)
 
