@@ -54,7 +54,9 @@ def clear_results(root: Path, cell: Cell) -> None:
     for result in cell.results:
         path = root / result.path
         try:
-            _inside(root, path.parent, result.path)
+            folder = _inside(root, path.parent, result.path)
+            if ".git" in (folder / path.name).relative_to(root.resolve()).parts[:1]:
+                raise RefusedError(f"belongs to git path=`{result.path}`")
             mode = path.lstat().st_mode
         except (FileNotFoundError, NotADirectoryError):
             continue

@@ -2,7 +2,7 @@
 
 On Linux every process that carries an attempt's marker is found in `/proc`, however it detached
 itself; one that also threw its environment away is still found while it stays in the session of its
-leader. Elsewhere only the leader's process group can be ended.
+leader or holds the cell's pipe. Elsewhere only the leader's process group can be ended.
 Nothing here starts a process or reads its output.
 """
 
@@ -80,28 +80,80 @@ def _alive(pid: int) -> bool:
         return False
 
 
-def tell(pid: int, number: signal.Signals, belongs: Callable[[int], bool]) -> None:
-    """Send a signal to a process, unless its id went to another one in the meantime."""
-    with suppress(OSError):
-        try:
-            descriptor = os.pidfd_open(pid)
-        except (OSError, AttributeError):  # gone, or a kernel or sandbox without the call
-            if belongs(pid):
-                os.kill(pid, number)
-            return
-        try:
-            if belongs(pid):
-                signal.pidfd_send_signal(descriptor, number)
-        finally:
-            os.close(descriptor)
+def holders(pipe: int) -> tuple[int, ...]:
+    """Return the processes that hold the other end of a pipe open, given our end.
+
+    Children of this process are left out: one that is just being started holds copies of
+    everything until it runs its program, and no child of ours is a leftover.
+    """
+    if not HAS_PROC:
+        return ()
+    own, name = os.getpid(), os.readlink(f"/proc/self/fd/{pipe}")
+    return tuple(
+        int(pid)
+        for pid in os.listdir("/proc")
+        if pid.isdigit() and int(pid) != own and _holds(pid, name) and _parent(pid) != own
+    )
 
 
-def tell_all(number: signal.Signals, prefix: str, session: int | None = None) -> tuple[int, ...]:
-    """Send a signal to all that `find` finds; return them."""
-    found = find(prefix, session)
-    for pid in found:
-        tell(pid, number, lambda pid: _belongs(pid, prefix, session))
+def _holds(pid: str, name: str) -> bool:
+    try:
+        with os.scandir(f"/proc/{pid}/fd") as entries:
+            return any(_leads_to(entry.path, name) for entry in entries)
+    except OSError:
+        return False
+
+
+def _leads_to(link: str, name: str) -> bool:
+    try:
+        return os.readlink(link) == name
+    except OSError:
+        return False
+
+
+def _parent(pid: str) -> int:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stream:
+            return int(stream.read().rpartition(b") ")[2].split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+Look = Callable[[], tuple[int, ...]]
+
+
+def tell_all(number: signal.Signals, look: Look) -> tuple[int, ...]:
+    """Send a signal to all processes that `look` finds; return them.
+
+    It looks again once it has a grip on each: an id that went to another process meanwhile is
+    left alone.
+    """
+    found = look()
+    grips = {pid: _grip(pid) for pid in found}
+    try:
+        for pid in look() if found else ():
+            if pid in grips:
+                _send(pid, grips[pid], number)
+    finally:
+        for grip in grips.values():
+            if grip is not None:
+                os.close(grip)
     return found
+
+
+def _grip(pid: int) -> int | None:
+    try:
+        return os.pidfd_open(pid)
+    except (OSError, AttributeError):  # gone, or a kernel or sandbox without the call
+        return None
+
+
+def _send(pid: int, grip: int | None, number: signal.Signals) -> None:
+    with suppress(OSError):
+        if grip is None:
+            os.kill(pid, number)
+        else:
+            signal.pidfd_send_signal(grip, number)
 
 
 def tell_group(leader: int, number: signal.Signals) -> None:
@@ -111,26 +163,25 @@ def tell_group(leader: int, number: signal.Signals) -> None:
 
 
 def end_all(
-    prefix: str,
-    session: int | None = None,
+    look: Look,
     *,
     wait: Callable[[int], None] | None = None,
     grace_ms: int = TERM_GRACE_MS,
 ) -> int:
-    """End all that `find` finds: TERM, a grace, KILL until none is left. Return how many they were.
+    """End all that `look` finds: TERM, a grace, KILL until none is left. Return how many they were.
 
     `wait` passes some milliseconds (and may drain a pipe meanwhile).
     """
     wait = wait or (lambda ms: time.sleep(ms / 1000))
-    ended = set(tell_all(signal.SIGTERM, prefix, session))
+    ended = set(tell_all(signal.SIGTERM, look))
     if not ended:
         return 0
     for _ in _until(grace_ms):
         wait(LOOK_AGAIN_MS)
-        if not find(prefix, session):
+        if not look():
             return len(ended)
     for _ in range(KILL_ROUNDS_MAX):
-        found = tell_all(signal.SIGKILL, prefix, session)
+        found = tell_all(signal.SIGKILL, look)
         if not found:
             break
         ended.update(found)
@@ -149,4 +200,5 @@ def sweep_run(run: str) -> int:
 
     The caller holds the run's lock: otherwise these would be the children of a living run.
     """
-    return end_all(run_prefix(run))
+    prefix = run_prefix(run)
+    return end_all(lambda: find(prefix))

@@ -24,7 +24,7 @@ from evidence.model import Log
 
 PIPE_BYTES = 1 << 20
 """Size asked for the pipe of a child; less is given where the system has no such call or quota."""
-READ_BYTES = 1 << 18
+READ_BYTES = 1 << 17
 """Most bytes taken from the pipe at once."""
 EOF_GRACE_MS = 500
 """How long the pipe may stay open, or processes live on, after their leader ended."""
@@ -119,6 +119,9 @@ class LocalExecutor:
         child = _Child(self, job, process, pipe, capture, show)
         try:
             cause, leftovers, problem = child.run(began, stopped)
+        except BaseException:
+            capture.abandon()
+            raise
         finally:
             child.release()
         duration_ms = (self.monotonic_ns() - began) // 1_000_000
@@ -224,11 +227,10 @@ class _Child:
         self.settled = True
         if self.capture.truncated and cause == "exited":
             cause = "output_limit"
+        leftovers += self._end_holders()
         problem = ""
         if self.pipe is not None:
-            self._pump_until(LOST_PIPE_MS, lambda: self.pipe is None)
-            if self.pipe is not None:
-                problem = "its output is still held open by a process that could not be found"
+            problem = "its output is still held open by a process that could not be ended"
         return cause, leftovers, problem
 
     def release(self) -> None:
@@ -236,42 +238,49 @@ class _Child:
         if not self.settled or not self.exited:
             if self.process.returncode is None:
                 children.tell_group(self.process.pid, signal.SIGKILL)
-            children.end_all(self.job.prefix, self._session(), grace_ms=0)
+            children.end_all(self._found, grace_ms=0)
         self.process.wait()
         for descriptor in (self.pipe, self.pidfd):
             if descriptor is not None:
                 os.close(descriptor)
         self.pipe = self.pidfd = None
 
+    def _found(self) -> tuple[int, ...]:
+        return children.find(self.job.prefix, self._session())
+
     def _session(self) -> int | None:
         # Only an id that was not waited for yet is certain to be ours.
         return self.process.pid if self.process.returncode is None else None
 
     def _end_leader(self) -> None:
-        prefix, session = self.job.prefix, self.process.pid
         for number in (signal.SIGTERM, signal.SIGKILL):
             if not self.exited:
-                children.tell_group(session, number)
-                children.tell_all(number, prefix, session)
+                children.tell_group(self.process.pid, number)
+                children.tell_all(number, self._found)
                 self._pump_until(self.limits.term_grace_ms, lambda: self.exited)
 
     def _end_leftovers(self) -> int:
         """Wait a bounded time for the rest to end by itself, then end it. Return how many."""
 
         def quiet() -> bool:
-            return self.pipe is None and not children.find(self.job.prefix, self._session())
+            return self.pipe is None and not self._found()
 
         calm = self._pump_until(self.limits.eof_grace_ms, quiet)
         if not children.HAS_PROC:
             return self._end_group()
         if calm:
             return 0
-        return children.end_all(
-            self.job.prefix,
-            self._session(),
-            wait=self._pump,
-            grace_ms=self.limits.term_grace_ms,
-        )
+        return self._end(self._found)
+
+    def _end_holders(self) -> int:
+        """End what carries no sign of the cell any more and still holds its pipe."""
+        pipe = self.pipe
+        if pipe is None or self._pump_until(LOST_PIPE_MS, lambda: self.pipe is None):
+            return 0
+        return self._end(lambda: children.holders(pipe) if self.pipe is not None else ())
+
+    def _end(self, look: children.Look) -> int:
+        return children.end_all(look, wait=self._pump, grace_ms=self.limits.term_grace_ms)
 
     def _end_group(self) -> int:
         """Without `/proc`: end the leader's process group; whether there was one is all we know."""

@@ -121,6 +121,10 @@ class JournalWriter:
         with self._sync_lock:
             if self._synced >= wanted:
                 return
+            if self._broken:
+                raise errors.Unavailable(
+                    "an earlier write failed", place=str(self.path), next_step=NEXT_STEP
+                )
             reached = self._size
             try:
                 sync(self._descriptor)

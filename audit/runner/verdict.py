@@ -36,10 +36,13 @@ def verdict(cell: Cell, ending: Ending, reports: Sequence[bytes] = ()) -> tuple[
         return "skipped", ending.last_line or f"gave no reason exit_code=`{code}`"
     if code not in cell.accept_exit_codes:
         return "failed", f"exit_code=`{code}`"
+    promised = sum(result.format == "nox" for result in cell.results)
+    if len(reports) < promised:
+        return "could_not_run", "its nox report is not there, so a skip would not be seen"
     for report in reports:
-        skipped = _skipped_in(report)
-        if skipped is not None:
-            return "skipped", skipped
+        result, reason = _reported(report)
+        if result != "passed":
+            return result, reason
     return "passed", ""
 
 
@@ -50,19 +53,21 @@ def _signal_name(number: int) -> str:
         return str(number)
 
 
-def _skipped_in(report: bytes) -> str | None:
-    """Return why a nox report says that its session was skipped; None when it does not say so.
+def _reported(report: bytes) -> tuple[Result, str]:
+    """Return what a nox report says of a session that exited as it should.
 
     Source: `nox --report` (2026.10.20): `sessions` is a list of objects with `name`, `result`
     (`success`, `skipped`, `failed`, `aborted`) and `reason`. Of several sessions one that was
-    skipped is enough: the cell promised all of them. A broken report is the judge's matter.
+    skipped is enough: the cell promised all of them.
     """
     try:
         sessions: Any = json.loads(report)["sessions"]
         skipped = [session for session in sessions if session["result"] == "skipped"]
-        if not skipped:
-            return None
         said = [f"{session['name']}: {session.get('reason') or 'no reason'}" for session in skipped]
-        return str(skipped[0].get("reason") or "no reason") if len(said) == 1 else "; ".join(said)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return None
+        return "could_not_run", "its nox report is broken, so a skip would not be seen"
+    if not sessions:
+        return "could_not_run", "its nox report has no session"
+    if len(skipped) == 1:
+        return "skipped", str(skipped[0].get("reason") or "no reason")
+    return ("skipped", "; ".join(said)) if skipped else ("passed", "")

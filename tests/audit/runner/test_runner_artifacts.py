@@ -152,6 +152,9 @@ def nox_report(*sessions: tuple[str, str, str | None]) -> str:
     return json.dumps({"result": 1, "sessions": listed})
 
 
+BROKEN = "its nox report is broken, so a skip would not be seen"
+
+
 @pytest.mark.parametrize(
     ("report", "result", "reason"),
     [
@@ -160,10 +163,11 @@ def nox_report(*sessions: tuple[str, str, str | None]) -> str:
         (nox_report(("t", "skipped", None)), "skipped", "no reason"),
         (nox_report(("t", "success", None), ("u", "skipped", "x")), "skipped", "x"),
         (nox_report(("t", "skipped", "a"), ("u", "skipped", "b")), "skipped", "t: a; u: b"),
-        ("{broken", "passed", ""),
-        ("[]", "passed", ""),
-        ('{"sessions": 5}', "passed", ""),
-        ("[" * 100_000, "passed", ""),
+        ("{broken", "could_not_run", BROKEN),
+        ("[]", "could_not_run", BROKEN),
+        ('{"sessions": 5}', "could_not_run", BROKEN),
+        (nox_report(), "could_not_run", "its nox report has no session"),
+        ("[" * 100_000, "could_not_run", BROKEN),
     ],
 )
 def test_a_skipped_nox_session_did_not_pass(
@@ -183,3 +187,17 @@ def test_a_real_nox_skip_is_no_pass(arena: Arena) -> None:
     words = (sys.executable, "-m", "nox", "-s", "db", "--report", "build/nox.json")
     attempt = arena.one(make_cell("db", words, results=NOX))
     assert (attempt.result, attempt.reason, attempt.exit_code) == ("skipped", "no db", 0)
+
+
+def test_a_nox_cell_without_its_report_is_no_pass(arena: Arena) -> None:
+    attempt = arena.one(make_cell(results=NOX))
+    assert (attempt.result, attempt.exit_code) == ("could_not_run", 0)
+    assert arena.one(sh("exit 3", "b", results=NOX)).result == "failed"
+
+
+def test_a_result_inside_git_is_never_removed(arena: Arena) -> None:
+    (arena.root / ".git").mkdir()
+    (arena.root / ".git" / "config").write_text("precious")
+    attempt = arena.one(make_cell(results=(ResultFile("junit", ".git/config"),)))
+    assert attempt.result == "could_not_run"
+    assert (arena.root / ".git" / "config").exists()

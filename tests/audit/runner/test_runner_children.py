@@ -62,6 +62,16 @@ def test_one_that_threw_its_environment_away_is_found_by_its_session(arena: Aren
     assert gone(arena.root / "pid")
 
 
+@pytest.mark.parametrize("deaf", ["", "trap '' TERM;"])
+def test_one_without_any_sign_is_found_by_the_pipe_it_holds(arena: Arena, deaf: str) -> None:
+    inner = f"{deaf} echo $$ > pid; while :; do sleep 1; done"
+    line = f'env -i setsid sh -c "{inner}" & while ! test -s pid; do :; done'
+    attempt = arena.one(sh(line.replace("$$", "\\$\\$")))
+    assert attempt.result == "passed"
+    assert attempt.leftovers >= 1
+    assert gone(arena.root / "pid")
+
+
 def test_a_process_group_of_its_own_does_not_hide(arena: Arena) -> None:
     line = "set -m; sleep 60 & echo $! > pid"
     attempt = arena.one(make_cell("cell", ("bash", "-c", line)))
