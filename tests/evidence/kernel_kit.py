@@ -27,22 +27,22 @@ TEXT = st.text(
 
 
 @functools.cache
-def any_of(key: Hashable) -> st.SearchStrategy[Any]:
-    """Any value of a type of the records, from its own annotations."""
+def any_of(key: Hashable, text: st.SearchStrategy[str] = TEXT) -> st.SearchStrategy[Any]:
+    """Any value of a type of the records, from its own annotations, with such strings in it."""
     kind: Any = key
     origin, words = typing.get_origin(kind), typing.get_args(kind)
     if kind in (str, int, bool, type(None)):
-        plain = {str: TEXT, int: st.integers(), bool: st.booleans(), type(None): st.none()}
+        plain = {str: text, int: st.integers(), bool: st.booleans(), type(None): st.none()}
         return plain[kind]
     if origin is typing.Literal:
         return st.sampled_from(words)
     if origin is tuple:
-        return st.lists(any_of(words[0]), max_size=2).map(tuple)
+        return st.lists(any_of(words[0], text), max_size=2).map(tuple)
     if origin in (typing.Union, types.UnionType):
-        return st.one_of(*(any_of(word) for word in words))
+        return st.one_of(*(any_of(word, text) for word in words))
     hints = typing.get_type_hints(kind)
     return st.builds(
-        kind, **{field.name: any_of(hints[field.name]) for field in dataclasses.fields(kind)}
+        kind, **{field.name: any_of(hints[field.name], text) for field in dataclasses.fields(kind)}
     )
 
 
