@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -553,11 +554,13 @@ def _is_lfs(program: str) -> bool:
 def _refusal(path: Path, problem: str) -> Invalid | Unavailable:
     """Return the error for a repository that git would not open."""
     if "dubious ownership" in problem:
+        named = re.search(r"repository at '(.+)'", problem)
+        owned = named[1] if named else path.resolve()
         return Invalid(
             f"the repository belongs to another user path=`{path}`",
             place=str(path),
             next_step="git reads it only when told that it is trusted: "
-            f"`git config --global --add safe.directory {path.resolve()}`",
+            f"`git config --global --add safe.directory {owned}`",
         )
     if "not a git repository" in problem.lower():
         return Invalid(

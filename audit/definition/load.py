@@ -94,6 +94,9 @@ def _invalid(problems: Iterable[Trouble], lines: Lines, name: str) -> Invalid:
         )
         for item in ordered[:PROBLEMS_MAX]
     ]
+    if len(ordered) > PROBLEMS_MAX:
+        more = f"{len(ordered) - PROBLEMS_MAX} more problems are not shown"
+        told.append(Invalid(more, place=name, next_step="mend these first"))
     first = told[0]
     first.others = tuple(told[1:])
     return first

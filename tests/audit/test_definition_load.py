@@ -245,6 +245,17 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file() -> None:
     assert not any("`broken`" in problem and "unknown command" in problem for _, problem in told)
 
 
+def test_a_flood_of_problems_is_cut_and_says_so() -> None:
+    problems = refused(HEAD + "".join(f"k{n} = 1\n" for n in range(150)))
+    assert len(problems) == 101
+    assert problems[-1][1] == "50 more problems are not shown"
+
+
+def test_numbers_that_no_machine_holds_are_refused() -> None:
+    assert refused(HEAD + "jobs = " + "9" * 5_000 + "\n")
+    assert refused(HEAD + "jobs = 99999999999999999999\n")
+
+
 def test_notes_say_what_is_probably_not_meant() -> None:
     text = HEAD + SIGNAL + "closes_when = [{ test = 't' }]\n[[gate]]\nid = 1\nname = 'empty'\n"
     first, second = parse(text.encode()).notes

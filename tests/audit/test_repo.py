@@ -291,8 +291,8 @@ def test_repository_of_somebody_else(
     monkeypatch.setattr(repo, "_KEPT", repo._KEPT | {"GIT_TEST_ASSUME_DIFFERENT_OWNER"})
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
     with pytest.raises(Invalid, match="another user") as caught:
-        Repository.open(folder.path)
-    assert f"safe.directory {folder.path}" in caught.value.next_step
+        Repository.open(folder.write("deep/down/x").parent)
+    assert f"safe.directory {folder.path}`" in caught.value.next_step
 
 
 def test_callers_git_variables_do_not_leak_in(
@@ -378,6 +378,34 @@ def test_corrupted_object_is_named_and_reading_goes_on(make_repo: Callable[..., 
             opened.read("0" * 40)
         with pytest.raises(Unavailable, match="not a blob"):
             opened.read(opened.require("HEAD"))
+
+
+def test_broken_repository_is_refused_with_what_git_says(make_repo: Callable[..., Any]) -> None:
+    folder = make_repo()
+    folder.commit(a="1")
+    index = folder.path / ".git" / "index"
+    index.write_bytes(b"DIRC" + b"\xff" * 40)
+    with Repository.open(folder.path) as opened, pytest.raises(Unavailable, match="git status"):
+        opened.subject(OUT)
+    (folder.path / ".git" / "config").write_text("[core\n")
+    with pytest.raises(Unavailable, match="bad config"):
+        Repository.open(folder.path)
+    (folder.path / ".git" / "config").unlink()
+    (folder.path / ".git" / "HEAD").unlink()
+    with pytest.raises(Invalid, match="no git repository"):
+        Repository.open(folder.path)
+
+
+def test_missing_tree_is_named(make_repo: Callable[..., Any]) -> None:
+    folder = make_repo()
+    folder.commit(d__a="1")
+    sha = folder.git("rev-parse", "HEAD:d")
+    (folder.path / ".git" / "objects" / sha[:2] / sha[2:]).unlink()
+    with Repository.open(folder.path) as opened:
+        with pytest.raises(Unavailable, match=sha):
+            opened.tree()
+        with pytest.raises(Unavailable, match=sha):
+            list(opened.tree_objects())
 
 
 def test_swapped_object_does_not_pass_for_another(make_repo: Callable[..., Any]) -> None:
