@@ -35,6 +35,7 @@ nox.options.error_on_missing_interpreters = True
 nox.options.reuse_venv = "yes"
 nox.options.sessions = ["lint", "types", "house", "tests", "docs", "doctests"]
 os.environ["UV_PYTHON_DOWNLOADS"] = "never"
+os.environ.setdefault("UV_SYSTEM_CERTS", "true")  # as pip does: a proxy's certificate counts
 
 
 def could_not_run(session: nox.Session, reason: str) -> NoReturn:
