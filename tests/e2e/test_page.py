@@ -112,6 +112,12 @@ class Visit:
         for key in keys:
             self.page.keyboard.press(key)
 
+    def sees(self, title: str) -> None:
+        """Wait until the page that is shown has this title; moving between them takes a moment."""
+        self.page.wait_for_function(
+            "(title) => document.querySelector('#detail h1')?.textContent === title", arg=title
+        )
+
     def focused(self) -> str:
         return str(self.page.evaluate("document.activeElement.textContent.trim()"))
 
@@ -239,23 +245,25 @@ def test_keyboard_path(visit: Callable[..., Visit], tmp_path: Path) -> None:
     one.press("j", "j", "k")
     assert one.focused() == "G2-001"
     one.press("Enter")
-    assert page.inner_text("h1:visible").startswith("G2-001")
+    one.sees("G2-001")
     one.press("j")
-    assert page.inner_text("h1:visible").startswith("G2-002")
-    one.press("k", "k")
-    assert page.inner_text("h1:visible").startswith("G0-002")
+    one.sees("G2-002")
+    one.press("k")
+    one.sees("G2-001")
+    one.press("k")
+    one.sees("G0-002")
     one.press("Escape")
-    assert page.inner_text("h1:visible") == "Signals"
+    one.sees("Signals")
     one.press("c")
-    assert page.inner_text("h1:visible") == "Commands"
+    one.sees("Commands")
     one.press("e")
-    assert page.evaluate("document.activeElement.textContent") == "Evidence"
+    page.wait_for_function("document.activeElement.textContent === 'Evidence'")
     one.press("?")
-    assert page.locator("dialog#help").is_visible()
+    page.wait_for_selector("dialog#help[open]")
     one.press("Escape")
-    assert not page.locator("dialog#help").is_visible()
+    page.wait_for_selector("dialog#help[open]", state="detached")
     one.press("o")
-    assert page.locator("#verdict").is_visible()
+    page.wait_for_selector("#verdict")
     assert one.complaints == []
 
 
@@ -264,10 +272,10 @@ def test_search_finds_signals_and_commands(visit: Callable[..., Visit], tmp_path
     page = one.open(write(tmp_path, worlds.toy()))
     one.press("/")
     page.keyboard.type("sre")
-    assert page.inner_text("h1:visible") == "Search: sre"
+    one.sees("Search: sre")
     assert page.locator("#detail a.go").all_inner_texts() == ["G4-001", "G4-002"]
     one.press("Escape")
-    assert page.locator("#verdict").is_visible()
+    page.wait_for_selector("#verdict")
     assert page.input_value("#find") == ""
 
 
@@ -283,14 +291,16 @@ def test_blockers_by_owner_and_back(visit: Callable[..., Visit], tmp_path: Path)
 
 
 def test_filters(visit: Callable[..., Visit], tmp_path: Path) -> None:
-    page = visit().open(write(tmp_path, worlds.toy()) + "#signals")
+    one = visit()
+    page = one.open(write(tmp_path, worlds.toy()) + "#signals")
     rows = page.locator("#detail tbody tr")
     assert rows.count() == 7
     page.click("button:has-text('NO-GO 2')")
     assert rows.count() == 2
     page.select_option("select", "SRE")
     assert page.locator("#detail a.go").all_inner_texts() == ["G4-002"]
-    page.goto(page.url.replace("#signals", "#commands"))
+    one.press("Escape", "c")
+    one.sees("Commands")
     page.select_option("select", "longest")
     assert page.locator("#detail tbody a.go").first.inner_text() == "tests"
 
@@ -302,18 +312,18 @@ def test_a_log_is_shown_and_searched(visit: Callable[..., Visit], tmp_path: Path
     one = visit()
     page = one.open(write(tmp_path, worlds.toy()) + "#cell/tests")
     page.wait_for_selector(".l")
-    assert page.inner_text(".l >> nth=0") == "1\ncollected 3 items"
+    assert page.text_content(".l >> nth=0") == "1collected 3 items"
     assert page.inner_text(".log-bar .n") == "904 lines"
     one.press("/")
     page.keyboard.type("needle")
     assert page.inner_text(".log-bar .n") == "2 matching lines"
     one.press("Enter")
-    assert page.inner_text(".l.at").replace("\n", " ") == "903 needle <b>one</b>"
+    assert page.text_content(".l.at") == "903needle <b>one</b>"
     one.press("Enter")
     assert page.inner_text(".log-bar .n") == "2 of 2 matching lines"
     page.check(".log-bar input[type=checkbox]")
     assert page.locator(".l").count() == 2
-    assert page.locator("mark").all_inner_texts() == ["needle", "needle"]
+    assert page.locator("mark").all_text_contents() == ["needle", "needle"]
     assert page.get_attribute(".log-bar a", "href") == "./command-logs/tests.log"
 
 
@@ -341,7 +351,7 @@ def test_all_logs_are_searched(visit: Callable[..., Visit], tmp_path: Path) -> N
     page.fill("#find-all", "needle")
     page.press("#find-all", "Enter")
     page.wait_for_selector("text=1 log with")
-    assert page.locator("#detail mark").all_inner_texts() == ["needle"]
+    assert page.locator("#detail mark").all_text_contents() == ["needle"]
 
 
 HOSTILE_PARTS = (
@@ -369,7 +379,7 @@ def test_hostile_content_does_nothing(visit: Callable[..., Visit], tmp_path: Pat
         assert page.locator("main img, main script, main iframe, main [onerror]").count() == 0
         assert page.locator("main svg[onload]").count() == 0
     one.open(address + "#cell/cell-0").wait_for_selector(".l")
-    assert "<img src=x onerror=alert(1)>" in one.page.inner_text(".lines")
+    assert "<img src=x onerror=alert(1)>" in one.page.text_content(".lines")
     assert one.complaints == []
     assert [url for url in one.requests if not url.startswith(("file:", "about:"))] == []
 

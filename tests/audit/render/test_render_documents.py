@@ -215,6 +215,8 @@ def test_check_names_every_difference(worlds: ModuleType, tmp_path: Path) -> Non
     write(tmp_path, documents.render(made))
     summary = tmp_path / "summary.md"
     summary.write_text(summary.read_text("utf-8").replace("**NO-GO**", "**GO**"), "utf-8")
+    findings = tmp_path / "findings/gate-2-findings.md"
+    findings.write_bytes(findings.read_bytes().replace(b"`PARTIAL`", b"`PARTIEL`", 1))
     ledger = tmp_path / "signal-ledger.md"
     ledger.write_bytes(ledger.read_bytes() + b"| G9-001 |\n")
     (tmp_path / "findings/gate-0-findings.md").unlink()
@@ -225,6 +227,7 @@ def test_check_names_every_difference(worlds: ModuleType, tmp_path: Path) -> Non
     )
     assert [line.split(":")[0] for line in found] == [
         "summary.md", "signal-ledger.md", "findings/gate-0-findings.md",
+        "findings/gate-2-findings.md",
         "findings/gate-9-findings.md",
     ]  # fmt: skip
     assert "| G9-001 |" in found[1]

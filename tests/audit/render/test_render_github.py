@@ -94,6 +94,11 @@ def test_outputs_read_back(values: dict[str, str]) -> None:
     assert read_outputs(github.outputs(values)) == values
 
 
+@pytest.mark.parametrize("value", ["1\nEOF\nother=2", "a<<b", "x\ny<<EOF\nz\nEOF", "\n"])
+def test_a_value_cannot_forge_another_output(value: str) -> None:
+    assert read_outputs(github.outputs({"a": value})) == {"a": value}
+
+
 def test_output_with_a_hostile_name_is_refused() -> None:
     with pytest.raises(ValueError, match="no name of an output"):
         github.outputs({"a\nb": "x"})

@@ -43,6 +43,8 @@ def test_cells_show_the_deciding_attempt(worlds: ModuleType) -> None:
     cells = {cell["id"]: cell for cell in made["command_matrix"]["cells"]}
     assert cells["lint"]["attempts"] == 2
     assert cells["lint"]["result"] == "passed"
+    assert cells["lint"]["exit_code"] == 0
+    assert cells["lint"]["log"]
     assert cells["tests"]["exit_code"] == 1
     assert not cells["tests"]["passed"]
     assert cells["tests"]["log"] == f"{worlds.FOLDER}/command-logs/tests.log"
