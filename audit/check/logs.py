@@ -10,6 +10,10 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+CLOSING_BYTES_MAX = 1024
+"""How much of a line is looked at as the closing line of a test runner: a bound on time."""
+LINE_BYTES_MAX = 1024 * 1024
+"""How much of a line is searched for secrets: a bound on time."""
 HEAD_BYTES = 2048
 """How far into a log a commit is looked for: later ones are what a test printed."""
 _COMMIT = re.compile(
@@ -57,7 +61,7 @@ _IGNORED_HINTS = (b" ignored", b" skipped", b"skipped=", b"Skipped: ", b"--- SKI
 _LOCAL = re.compile(
     rb"(?<![\w./~-])(?:file://)?"
     rb"(?:/(?:Users|home)/(?!runner/|\.\.\.)[\w.-]+|/root|/private/var/folders|/var/folders)"
-    rb"/[^\s:\"')\],;]*"
+    rb"/[^\s:\"')\],;]{0,4096}"
     rb"|(?<![\w])[A-Za-z]:\\\\?Users\\\\?[^\\\s:\"']+"
 )
 _LOCAL_HINTS = (b"/Users/", b"/home/", b"/root/", b"/var/folders/", b":\\")
@@ -82,12 +86,12 @@ _SECRETS: tuple[tuple[str, tuple[bytes, ...], re.Pattern[bytes]], ...] = (
     (
         "signed JSON web token",
         (b"eyJ",),
-        re.compile(rb"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{16,}"),
+        re.compile(rb"\beyJ[\w-]{8,2048}\.eyJ[\w-]{8,4096}\.[\w-]{16,}"),
     ),
     (
         "password in a URL",
         (b"@",),
-        re.compile(rb"[a-z]{2,8}://[^\s:/@*<\[]+:(?![*x<\[$])[^\s:/@]{6,}@[\w.-]"),
+        re.compile(rb"[a-z]{2,8}://[^\s:/@*<\[]{1,256}:(?![*x<\[$])[^\s:/@]{6,256}@[\w.-]"),
     ),
     (
         "bearer token",
@@ -151,11 +155,27 @@ def _places(data: bytes, words: Iterable[bytes]) -> Iterator[int]:
 
 def _lines(data: bytes, words: Iterable[bytes]) -> list[int]:
     """Return where the lines begin in which any of the words stands, in order."""
-    return sorted({data.rfind(b"\n", 0, place) + 1 for place in _places(data, words)})
+    starts: set[int] = set()
+    for word in words:
+        searched = 0  # always where a line begins, so that a long line is looked at once
+        while (at := data.find(word, searched)) >= 0:
+            starts.add(data.rfind(b"\n", searched, at) + 1 or searched)
+            end = data.find(b"\n", at)
+            if end < 0:
+                break
+            searched = end + 1
+    return sorted(starts)
+
+
+def _span(data: bytes, at: int, limit: int = CLOSING_BYTES_MAX) -> tuple[int, int]:
+    """Return where a line begins and ends, cut at the limit."""
+    end = data.find(b"\n", at, at + limit)
+    return at, end if end >= 0 else min(at + limit, len(data))
 
 
 def _failure(data: bytes) -> Hit | None:
-    hits = [hit for at in _lines(data, _FAILURE_HINTS) if (hit := _FAILURES.match(data, at))]
+    lines = _lines(data, _FAILURE_HINTS)
+    hits = [hit for at in lines if (hit := _FAILURES.match(data, *_span(data, at)))]
     if not hits:
         return None
     start = hits[0].start()
@@ -167,7 +187,7 @@ def _failure(data: bytes) -> Hit | None:
 def _ignored(data: bytes) -> Hit | None:
     first, total = 0, 0
     for at in _lines(data, _IGNORED_HINTS):
-        hit = _IGNORED.match(data, at)
+        hit = _IGNORED.match(data, *_span(data, at))
         number = next((group for group in hit.groups() if group), b"0") if hit else b"0"
         count = int(number) if number.isdigit() else 1
         first = first or (_line(data, at) if count else 0)
@@ -193,11 +213,8 @@ def _secret(data: bytes) -> Hit | None:
     found: list[tuple[int, str]] = []
     for name, words, rule in _SECRETS:
         for at in _lines(data, words):
-            end = data.find(b"\n", at)
-            found += [
-                (hit.start(), name)
-                for hit in rule.finditer(data, at, end if end >= 0 else len(data))
-            ]
+            span = _span(data, at, LINE_BYTES_MAX)
+            found += [(hit.start(), name) for hit in rule.finditer(data, *span)]
     if not found:
         return None
     start, kind = min(found)

@@ -15,6 +15,8 @@ from audit.check.documents import Document
 from audit.check.finding import Finding, Place, finding, shown
 from audit.check.tree import Tree, clean, matches
 
+NAMES_ONLY_MIN = 10
+"""Files of which none has contents before a tree is taken for a list of names."""
 _HOLDS_NOTHING = re.compile(r"(?i)(readme(\.[a-z]+)?|\.gitkeep|\.keep|\.gitignore)$")
 
 
@@ -36,15 +38,32 @@ def check_paths(context: Context) -> Iterator[Finding]:
         yield finding("AUD901", Place(context.file), message)
         return
     judged: set[str | None] = set()
-    for cited in cited_by_claims(context):
-        if cited.claim.path is not None:
-            judged.add(cited.claim.text)
-            yield from _check(context.tree, cited)
+    claims = [cited for cited in cited_by_claims(context) if cited.claim.path is not None]
+    names_only = context.tree.empty_is_unknown or _holds_names_only(context.tree, claims)
+    for cited in claims:
+        judged.add(cited.claim.text)
+        yield from _check(context.tree, cited, names_only)
     for cited in cited_by_documents(context):
         # What a claim names was judged there, where its status is known.
         if cited.claim.text not in judged and not _beside(context, cited):
-            yield from _check(context.tree, cited)
+            yield from _check(context.tree, cited, names_only)
     yield from _no_evidence(context)
+
+
+def _holds_names_only(tree: Tree, claims: list[Cited]) -> bool:
+    """Return whether the tree was laid out from a list of names, its files standing empty.
+
+    Told by the files outside the evidence that claims name: many, and every one of them empty.
+    """
+    paths = {path for cited in claims if not cited.is_evidence and (path := _plain(cited))}
+    files = sorted(path for path in paths if tree.kind(path) == "file")
+    code = [path for path in files if not path.endswith((".md", ".json"))]
+    return len(code) >= NAMES_ONLY_MIN and all(tree.read(path) == b"" for path in code)
+
+
+def _plain(cited: Cited) -> str | None:
+    claim = cited.claim
+    return clean(claim.path) if claim.path and not claim.is_glob else None
 
 
 def _beside(context: Context, cited: Cited) -> bool:
@@ -103,7 +122,7 @@ def _named(document: Document) -> Iterator[tuple[int, PathClaim]]:
             yield line, claim
 
 
-def _check(tree: Tree, cited: Cited) -> Iterator[Finding]:
+def _check(tree: Tree, cited: Cited, names_only: bool) -> Iterator[Finding]:
     claim = cited.claim
     path = clean(claim.path or "")
     named = f"named by {cited.of} path=`{shown(claim.text)}`"
@@ -117,7 +136,7 @@ def _check(tree: Tree, cited: Cited) -> Iterator[Finding]:
     elif tree.kind(path) == "folder":
         yield from _folder(tree, cited, path)
     elif claim.line is not None:
-        yield from _line(tree, cited, path, claim.line)
+        yield from _line(tree, cited, path, claim.line, names_only)
 
 
 def _missing(cited: Cited) -> str:
@@ -135,12 +154,12 @@ def _folder(tree: Tree, cited: Cited, path: str) -> Iterator[Finding]:
         yield finding("AUD205", cited.place, f"{message} path=`{shown(path)}`")
 
 
-def _line(tree: Tree, cited: Cited, path: str, line: int) -> Iterator[Finding]:
+def _line(tree: Tree, cited: Cited, path: str, line: int, names_only: bool) -> Iterator[Finding]:
     data = tree.read(path)
     named = f"named by {cited.of} path=`{shown(path)}` line=`{line}`"
     if data is None:
         yield finding("AUD904", cited.place, f"file cannot be read {named}")
-    elif not data and tree.empty_is_unknown:
+    elif not data and names_only:
         yield finding("AUD903", cited.place, f"the file is empty here {named}")
     else:
         lines = data.count(b"\n") + (not data.endswith(b"\n") and bool(data))

@@ -9,8 +9,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import shutil
 import time
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,19 @@ def test_corpus_findings_are_the_reviewed_ones(corpus_tracker: Path) -> None:
     found = [golden_form(item) for item in (*report.findings, *report.could_not_check)]
     assert found == json.loads((GOLDEN / "corpus-findings.json").read_text("utf-8"))
     assert report.exit_code == 0
+
+
+def test_corpus_findings_are_the_same_at_a_revision_of_git(
+    laid_out: Path, make_repo: Callable[..., Any]
+) -> None:
+    folder = make_repo("corpus")
+    shutil.copytree(laid_out, folder.path, dirs_exist_ok=True)
+    folder.git("add", "--all", "--force")
+    folder.git("commit", "--quiet", "--message", "as audited")
+    tracker = folder.path / "docs/audits/2026-02-12-prod-readiness/gate-tracker.json"
+    report = check(tracker, folder.path, "HEAD")
+    found = [golden_form(item) for item in (*report.findings, *report.could_not_check)]
+    assert found == json.loads((GOLDEN / "corpus-findings.json").read_text("utf-8"))
 
 
 def test_corpus_is_checked_in_well_under_a_second(corpus_tracker: Path, laid_out: Path) -> None:

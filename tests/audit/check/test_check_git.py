@@ -105,6 +105,22 @@ def test_an_empty_file_in_git_is_really_empty(committed: Any) -> None:
     assert codes(world.check("HEAD")) == ["AUD203"]
 
 
+def test_a_tree_of_names_only_could_not_be_checked(committed: Any) -> None:
+    world, folder, _ = committed
+    names = [f"src/part{number}.py" for number in range(12)]
+    world.files |= dict.fromkeys([*names, "src/a.py"], "")
+    world.replace(
+        world.LEDGER, "`src/a.py:2`", ", ".join(f"`{name}`" for name in (*names, "src/a.py:2"))
+    )
+    world.write()
+    folder.commit()
+    assert codes(world.check("HEAD")) == ["AUD903"]
+    world.files[names[0]] = "contents\n"
+    world.write()
+    folder.commit()
+    assert codes(world.check("HEAD")) == ["AUD203"]
+
+
 def test_a_revision_that_does_not_exist_is_refused(committed: Any) -> None:
     world, _, _ = committed
     for rev in ("nowhere", "--all", ""):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -377,3 +378,21 @@ def test_what_is_no_secret(text: str) -> None:
 @given(st.binary(max_size=500))
 def test_any_bytes_are_a_log(data: bytes) -> None:
     json.dumps([hit.text for hit in (read_log(data).local, read_log(data).failure) if hit])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"=" * 4_000_000 + b" failed",
+        b"= " + b"1 failed " * 400_000,
+        b"1, 1 skipped " * 300_000,
+        b"-eyJ" * 20_000,
+        b"https://a:" + b"b" * 3_000_000 + b"@",
+        b"/Users/a" * 400_000,
+    ],
+    ids=lambda data: repr(data[:12]),
+)
+def test_endless_lines_are_bounded(data: bytes) -> None:
+    began = time.process_time()
+    read_log(data)
+    assert time.process_time() - began < 5

@@ -496,3 +496,21 @@ def test_thousands_of_rows_and_signals_take_a_moment(world: World) -> None:
     report = world.check()
     assert time.process_time() - began < 5
     assert "AUD404" in codes(report)
+
+
+def test_a_gate_without_signals_allows_nothing(world: World) -> None:
+    world.tracker["gates"].append(
+        {"id": 3, "name": "Empty", "status": "GO", "required_signal_ids": [], "evidence": ["src/"]}
+    )
+    text("SUMMARY", "| 2 | Operations", "| 3 | Empty | GO | 0 | 0 | `src/` |\n| 2 | Operations")(
+        world
+    )
+    (found,) = world.check().findings
+    assert (found.code, found.place.json_path) == ("AUD109", "gates[2].status")
+
+
+def test_a_sentence_about_two_signals_is_left_to_people(world: World) -> None:
+    text("SUMMARY", "`G2-001` waits", "`G2-001` waits for `G1-001`, which is `GO`, and")(world)
+    assert codes(world.check()) == set()
+    text("SUMMARY", "`BLOCKED-EXTERNAL`", "open")(world)
+    assert codes(world.check()) == set()
