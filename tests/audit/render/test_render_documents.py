@@ -57,12 +57,12 @@ def test_gate_table(worlds: ModuleType) -> None:
 
 def test_open_signals_come_with_owner_and_next_step(worlds: ModuleType) -> None:
     made = built(worlds)
-    table = rows(documents.render(made)["summary.md"], "Signal")
+    table = rows(documents.render(made)["summary.md"], "Open Signal")
     assert [row[0] for row in table[:4]] == ["G2-001", "G2-002", "G4-001", "G4-002"]
     by_id = {signal["id"]: signal for signal in made["signals"]}
     for row in table[:4]:
-        assert row[3] == by_id[row[0]]["owner"]
-        assert unquoted(row[4]) == by_id[row[0]]["next_step"]
+        assert row[4] == by_id[row[0]]["owner"]
+        assert unquoted(row[5]) == by_id[row[0]]["next_step"]
 
 
 def test_ledger_parses_back(worlds: ModuleType) -> None:
