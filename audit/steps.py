@@ -193,8 +193,8 @@ def _baseline(repository: Repository, revision: str) -> str:
 
 def _environment_of(plan: Plan) -> dict[str, str]:
     """All variables that any child can see: ours, and those that cells set."""
-    set_by_cells = dict(line.partition("=")[::2] for cell in plan.cells for line in cell.env)
-    return {**set_by_cells, **os.environ}
+    split = (line.partition("=") for cell in plan.cells for line in cell.env)
+    return {**{name: value for name, _, value in split}, **os.environ}
 
 
 # --- seal -----------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import click
 
 from audit import runs
 from audit.errors import AuditError
+from evidence import layout
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -67,7 +68,7 @@ def root_of(folder: Path) -> Path:
 def run_folder(repo: Path, definition: Path | None, name: str) -> Path:
     """Return the folder of the run that RUN names, or of the newest one."""
     if name and Path(name).is_dir():
-        return runs.find([], name) if (Path(name) / "plan.json").exists() else Path(name)
+        return runs.find([], name) if (Path(name) / layout.PLAN).exists() else Path(name)
     root = root_of(repo)
     return runs.find([root / output for output in outputs(root, definition)], name)
 

@@ -12,6 +12,7 @@ import click
 from audit.cli import options, screen
 from audit.cli.failure import READY, UNVERIFIED
 from audit.errors import Invalid
+from evidence import layout
 from evidence import verify as verifier
 from evidence.folder import Folder, in_threads
 
@@ -85,4 +86,4 @@ def _unpacked(path: Path, into: Path) -> Path:
             place=str(path),
             next_step="name the folder of a run, or a .tar.gz of one",
         ) from error
-    return next(iter(sorted(plan.parent for plan in into.rglob("plan.json"))), into)
+    return next(iter(sorted(plan.parent for plan in into.rglob(layout.PLAN))), into)

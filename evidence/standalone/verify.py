@@ -2198,12 +2198,15 @@ class Source(Protocol):
 
     def names(self) -> Iterable[str]:
         """Return the relative paths of all files, links and oddities."""
+        ...
 
     def read(self, name: str) -> bytes:
         """Return a whole file. Raises `Malformed` where there is no regular file of that name."""
+        ...
 
     def blocks(self, name: str) -> Iterator[bytes]:
         """Yield a file in blocks of `BLOCK_BYTES`, the last one shorter. Raises `Malformed`."""
+        ...
 
 
 class Mapper(Protocol):

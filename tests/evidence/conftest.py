@@ -6,6 +6,7 @@ import hashlib
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ def git_commit() -> tuple[str, str, bytes]:
     return commit, tree, commit_raw + tree_raw + docs_raw
 
 
-def cell(name: str, **changes: object) -> model.Cell:
+def cell(name: str, **changes: Any) -> model.Cell:
     plain = model.Cell(
         id=name,
         command=name,
@@ -51,7 +52,7 @@ def cell(name: str, **changes: object) -> model.Cell:
         produces=(),
         reads=(),
     )
-    return replace(plain, **changes)  # type: ignore[arg-type]
+    return replace(plain, **changes)
 
 
 def signal(name: str, gate: int, *conditions: model.Condition) -> model.Signal:
@@ -104,7 +105,9 @@ def facts_of(plan: model.Plan, *attempts: model.Attempt) -> model.Facts:
     )
 
 
-def attempt_of(folder: Path, name: str, number: int, last: int, data: bytes, **changes: object):
+def attempt_of(
+    folder: Path, name: str, number: int, last: int, data: bytes, **changes: Any
+) -> model.Attempt:
     """An attempt with a log that lies in the folder, chunked and salted."""
     path = layout.log_path(name, number, last)
     chunks = [data[at : at + chain.CHUNK_BYTES] for at in range(0, len(data), chain.CHUNK_BYTES)]
@@ -138,7 +141,9 @@ def journal_of(plan: model.Plan, run: str, attempts: list[model.Attempt]) -> byt
     return data
 
 
-def seal_bundle(folder: Path, plan: model.Plan, facts: model.Facts, attempts: list[model.Attempt]):
+def seal_bundle(
+    folder: Path, plan: model.Plan, facts: model.Facts, attempts: list[model.Attempt]
+) -> chain.Checkpoint:
     plan_root = seal.root_of(seal.plan_leaves(plan))
     decision = judge.decide(plan, facts)
     run = model.Run(

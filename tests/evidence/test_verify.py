@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -97,7 +98,7 @@ def test_a_changed_chunk_is_named_by_its_place(bundle: Path) -> None:
     assert f"chunk 1 (from byte {chain.CHUNK_BYTES})" in places(bundle)
 
 
-def edit(bundle: Path, name: str, change: Callable[[dict], None]) -> None:
+def edit(bundle: Path, name: str, change: Callable[[dict[str, Any]], None]) -> None:
     """An edit that writes the record back in canonical form, as a careful forger would."""
     value = json.loads((bundle / name).read_bytes())
     change(value)
@@ -105,7 +106,7 @@ def edit(bundle: Path, name: str, change: Callable[[dict], None]) -> None:
 
 
 def test_the_last_failed_attempt_cannot_be_dropped(bundle: Path) -> None:
-    def drop(run: dict) -> None:
+    def drop(run: dict[str, Any]) -> None:
         del run["attempts"][1]
         run["attempts"][1]["number"] = 1
 
@@ -114,7 +115,7 @@ def test_the_last_failed_attempt_cannot_be_dropped(bundle: Path) -> None:
 
 
 def test_a_status_written_by_hand_is_named(bundle: Path) -> None:
-    def green(decision: dict) -> None:
+    def green(decision: dict[str, Any]) -> None:
         decision["signals"][1]["status"] = "NO-GO"
 
     edit(bundle, layout.DECISION, green)
@@ -168,7 +169,7 @@ def test_a_complete_forgery_shows_only_against_the_expected_root(
     assert not findings(bundle, point.plan_root)
 
 
-def standalone_report(bundle: Path, *words: str) -> tuple[int, dict]:
+def standalone_report(bundle: Path, *words: str) -> tuple[int, dict[str, Any]]:
     program = bundle.parent / "verify.py"
     program.write_bytes(standalone.committed())
     done = subprocess.run(
@@ -188,6 +189,10 @@ def mutants() -> dict[str, Callable[[Path], object]]:
         one.write_bytes(other.read_bytes())
         other.write_bytes(kept)
 
+    def empty(bundle: Path) -> None:
+        shutil.rmtree(bundle)
+        bundle.mkdir()
+
     return {
         "none": lambda bundle: None,
         "log gone": lambda bundle: (bundle / "command-logs/lint.log").unlink(),
@@ -199,7 +204,7 @@ def mutants() -> dict[str, Callable[[Path], object]]:
             bundle, layout.DECISION, lambda d: d.update(verdict="NO-GO")
         ),
         "time": lambda bundle: edit(bundle, layout.FACTS, lambda f: f.update(as_of="yesterday")),
-        "empty": lambda bundle: shutil.rmtree(bundle) or bundle.mkdir(),  # type: ignore[func-returns-value]
+        "empty": empty,
     }
 
 
