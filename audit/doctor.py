@@ -100,6 +100,8 @@ def _definition(wish: steps.Wish, repository: Repository) -> Iterator[Finding]:
     try:
         _, definition = steps.define(wish)
         yield Finding("definition", "ok", f"{len(definition.commands)} commands")
+        for note in definition.notes:
+            yield Finding("definition", "warning", note, "see the definition")
         dirty = repository.subject(definition.audit.outputs).dirty
         if dirty:
             yield Finding(

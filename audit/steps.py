@@ -167,7 +167,7 @@ def prepare(
         fail_fast=compiled.rules.fail_fast if wish.fail_fast is None else wish.fail_fast,
     )
     real = dataclasses.replace(compiled, rules=rules)
-    redactor = Redactor(find_secrets(_environment_of(real), real.rules.secret_env))
+    redactor = Redactor(_secrets(real))
 
     def written_word(word: str) -> str:
         # Where this machine keeps its Python is nobody's business, and would change the plan root.
@@ -191,10 +191,17 @@ def _baseline(repository: Repository, revision: str) -> str:
     return repository.require(revision)
 
 
-def _environment_of(plan: Plan) -> dict[str, str]:
-    """All variables that any child can see: ours, and those that cells set."""
-    split = (line.partition("=") for cell in plan.cells for line in cell.env)
-    return {**{name: value for name, _, value in split}, **os.environ}
+def _secrets(plan: Plan) -> dict[str, str]:
+    """All secrets that any child can see: in our environment, and in what cells set."""
+    declared = plan.rules.secret_env
+    secrets = find_secrets(dict(os.environ), declared)
+    for cell in plan.cells:
+        split = (line.partition("=") for line in cell.env)
+        own = find_secrets({name: value for name, _, value in split}, declared)
+        for name, value in own.items():
+            if secrets.setdefault(name, value) != value:
+                secrets[f"{name}@{cell.id}"] = value
+    return secrets
 
 
 # --- seal -----------------------------------------------------------------------------------------

@@ -83,9 +83,11 @@ class Table:
 class Document:
     """A Markdown document. `header` maps lower-case names of its list of facts to (value, line).
 
-    `prose` holds (line, heading, text) of every line that is neither table nor fenced code.
+    `text` is all of it; `prose` holds (line, heading, text) of every line that is neither table
+    nor fenced code.
     """
 
+    text: str = ""
     title: str = ""
     header: dict[str, tuple[str, int]] = field(default_factory=dict)
     tables: list[Table] = field(default_factory=list)
@@ -167,7 +169,7 @@ def _entities(text: str) -> str:
 
 def read_document(text: str) -> Document:
     """Return the parts of a Markdown document that checks look at."""
-    document = Document()
+    document = Document(text)
     lines = text.splitlines()
     heading, fence, number = "", "", 0
     while number < len(lines):

@@ -290,7 +290,11 @@ def _claims(context: Context, signals: dict[str, Claimed]) -> dict[str, Any]:
     tracker = context.tracker
     ledger = {row.id: row.status for row in context.ledger_rows}
     gate_of = {name: gate.id for gate in tracker.gates for name in gate.signals}
-    documents = {context.ledger_file: context.ledger, context.summary_file: context.summary}
+    documents = {
+        context.ledger_file: context.ledger,
+        context.summary_file: context.summary,
+        **context.findings,
+    }
     return {
         "format_version": 1,
         "source": {
@@ -298,11 +302,7 @@ def _claims(context: Context, signals: dict[str, Claimed]) -> dict[str, Any]:
             "sha256": hashlib.sha256(tracker.path.read_bytes()).hexdigest(),
         },
         "tracker": tracker.value,
-        "documents": {
-            file: {name: value for name, (value, _) in document.header.items()}
-            for file, document in documents.items()
-            if document
-        },
+        "documents": {file: item.text for file, item in documents.items() if item},
         "gates": [
             {
                 "id": gate.id,

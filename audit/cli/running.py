@@ -34,6 +34,8 @@ def show_plan(wish: steps.Wish, as_json: bool) -> int:
         return READY
     for line in planning.tree_lines(prepared.plan):
         screen.say(line)
+    for note in definition.notes:
+        screen.say(f"note: {note}")
     screen.say(f"plan root: {prepared.plan_root}")
     return READY
 

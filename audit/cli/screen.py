@@ -5,6 +5,9 @@ click takes colours out where stdout is no terminal. Nothing here decides anythi
 
 from __future__ import annotations
 
+import shutil
+import sys
+import textwrap
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
@@ -36,6 +39,10 @@ COLOURS = {
 }
 
 
+WRAP_COLUMNS_MIN = 24
+"""Room below which wrapping a column would only make it worse."""
+
+
 def say(text: str = "", *, error: bool = False) -> None:
     """Print one line."""
     click.echo(text, err=error)
@@ -47,32 +54,34 @@ def coloured(word: str) -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return aligned lines: cells of one line each, the last column as long as it is."""
+    """Return aligned lines: a heading, then a row each.
+
+    On a terminal the last column is wrapped under itself; in a pipe a row is one line.
+    """
     cells = [[escape(cell) for cell in row] for row in rows]
     widths = [max(map(_width, column)) for column in zip(header, *cells, strict=True)]
     lines = [click.style(_row(header, widths), bold=True)]
     for row in cells:
-        text = _row(row, widths)
-        lines.append(_with_colours(text, row, widths))
+        first, *more = _wrapped(row[-1], sum(widths[:-1]) + 2 * len(widths[:-1]))
+        lines += [_row([*row[:-1], first], widths), *more]
     return lines
 
 
 def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
     padded = [
-        cell + " " * (width - _width(cell)) for cell, width in zip(cells, widths, strict=True)
+        coloured(cell) + " " * (width - _width(cell))
+        for cell, width in zip(cells[:-1], widths, strict=False)
     ]
-    return "  ".join(padded).rstrip()
+    return "  ".join([*padded, coloured(cells[-1])]).rstrip()
 
 
-def _with_colours(text: str, row: Sequence[str], widths: Sequence[int]) -> str:
-    """Colour the status cells of a padded line, from the right so that places stay right."""
-    at = len("  ".join(" " * width for width in widths))
-    for cell, width in zip(reversed(row), reversed(widths), strict=True):
-        at -= width
-        if cell in COLOURS and text.isascii():
-            text = text[:at] + coloured(cell) + text[at + len(cell) :]
-        at -= 2
-    return text
+def _wrapped(text: str, indent: int) -> list[str]:
+    """The lines of a last column that starts at `indent`."""
+    room = shutil.get_terminal_size().columns - indent
+    if not sys.stdout.isatty() or room < WRAP_COLUMNS_MIN:
+        return [text]
+    lines = textwrap.wrap(text, room, break_on_hyphens=False) or [""]
+    return [lines[0], *(" " * indent + line for line in lines[1:])]
 
 
 def _width(text: str) -> int:
@@ -94,12 +103,16 @@ def decision_lines(plan: Plan, decision: Decision) -> list[str]:
     ]
     lines = table(("gate", "area", "status", "closed", "open", "why"), gates)
     open_ = [
-        [item.id, item.status, owners[item.id], item.reason, item.next_step]
+        row
         for item in decision.signals
         if item.status != "GO"
+        for row in (
+            [item.id, item.status, owners[item.id], item.reason],
+            ["", "", "", f"next: {item.next_step}"],
+        )
     ]
     if open_:
-        lines += ["", *table(("signal", "status", "owner", "why", "next step"), open_)]
+        lines += ["", *table(("signal", "status", "owner", "why, and what is next"), open_)]
     cells = [[cell.cell, cell.result, cell.reason] for cell in decision.cells if not cell.passed]
     if cells:
         lines += ["", *table(("cell", "result", "why"), cells)]

@@ -24,7 +24,12 @@ class Folder:
         clean |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
         clean |= {"GIT_AUTHOR_DATE": "1796115600 +0100", "GIT_COMMITTER_DATE": "1796115600 +0100"}
         done = subprocess.run(
-            ["git", *WHO, *words], cwd=self.path, input=data, env=clean, capture_output=True
+            ["git", *WHO, *words],
+            cwd=self.path,
+            input=data,
+            env=clean,
+            capture_output=True,
+            check=False,
         )
         if done.returncode:
             raise AssertionError(done.stderr.decode(errors="replace"))

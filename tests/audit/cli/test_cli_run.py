@@ -267,6 +267,25 @@ run = ["sh", "-c", "echo $DEPLOY_TOKEN; printf %s $DEPLOY_TOKEN | base64; echo {
     assert b"[redacted:DEPLOY_TOKEN]" in (folder_of(toy) / "command-logs/leak.log").read_bytes()
 
 
+def test_a_secret_of_one_cell_does_not_hide_behind_another(
+    call: Any, make_toy: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("DEPLOY_TOKEN", "from-the-environment")
+    text = """
+[audit]
+id = "toy-1"
+title = "A toy"
+[[command]]
+id = "one"
+shell = "echo $DEPLOY_TOKEN from-the-environment"
+env = { DEPLOY_TOKEN = "from-the-definition" }
+"""
+    toy = make_toy(text).path
+    call("run", "--repo", toy)
+    log = (folder_of(toy) / "command-logs/one.log").read_text()
+    assert log == "[redacted:DEPLOY_TOKEN@one] [redacted:DEPLOY_TOKEN]\n"
+
+
 def test_github_gets_its_summary_and_outputs(
     call: Any, toy: Path, tmp_path: Path, monkeypatch: Any
 ) -> None:
