@@ -207,6 +207,10 @@ def test_corpus_import_loses_nothing(imported: Path, corpus: Path, corpus_tracke
     claims = read_claims(imported / "claims.json")
     tracker = read_tracker(corpus_tracker)
     assert claims.value["tracker"] == tracker.value
+    folder = "docs/audits/2026-02-12-prod-readiness"
+    for name in ("signal-ledger.md", "summary.md", "findings/gate-2-findings.md"):
+        text = (corpus / folder / name).read_text("utf-8")
+        assert claims.value["documents"][f"{folder}/{name}"] == text
     assert claims.statuses == {signal.id: signal.status for signal in tracker.signals}
     assert claims.gates == {gate.id: gate.status for gate in tracker.gates}
     matrix = read_matrix((corpus / tracker.matrix.status_file).read_bytes())
