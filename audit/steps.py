@@ -200,7 +200,7 @@ def _secrets(plan: Plan) -> dict[str, str]:
         own = find_secrets({name: value for name, _, value in split}, declared)
         for name, value in own.items():
             if secrets.setdefault(name, value) != value:
-                secrets[f"{name}@{cell.id}"] = value
+                secrets[f"{cell.id}.{name}"] = value
     return secrets
 
 

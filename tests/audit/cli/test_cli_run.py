@@ -283,7 +283,7 @@ env = { DEPLOY_TOKEN = "from-the-definition" }
     toy = make_toy(text).path
     call("run", "--repo", toy)
     log = (folder_of(toy) / "command-logs/one.log").read_text()
-    assert log == "[redacted:DEPLOY_TOKEN@one] [redacted:DEPLOY_TOKEN]\n"
+    assert log == "[redacted:one.DEPLOY_TOKEN] [redacted:DEPLOY_TOKEN]\n"
 
 
 def test_github_gets_its_summary_and_outputs(
