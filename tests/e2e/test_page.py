@@ -257,7 +257,7 @@ def test_keyboard_path(visit: Callable[..., Visit], tmp_path: Path) -> None:
     one.press("c")
     one.sees("Commands")
     one.press("e")
-    page.wait_for_function("document.activeElement.textContent === 'Evidence'")
+    page.wait_for_function("() => document.activeElement.textContent === 'Evidence'")
     one.press("?")
     page.wait_for_selector("dialog#help[open]")
     one.press("Escape")
