@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from audit.runner import LocalExecutor
-from audit.runner.children import HAS_PROC, find, sweep_run
+from audit.runner.children import HAS_PROC, find, holders, sweep_run
 from audit.runner.marker import MARKER, attempt_prefix, mark, run_prefix
 from evidence.model import Cell
 from tests.audit.runner.runner_kit import Arena, Heard, make_cell, python, sh
@@ -56,7 +56,8 @@ def test_a_daemon_is_found_and_ended(arena: Arena, prelude: str) -> None:
 
 
 def test_one_that_threw_its_environment_away_is_found_by_its_session(arena: Arena) -> None:
-    line = "env -i sh -c 'echo $$ > pid; exec sleep 60' & while ! test -s pid; do :; done"
+    inner = "exec >/dev/null 2>&1; echo $$ > pid; exec sleep 60"
+    line = f"env -i sh -c '{inner}' & while ! test -s pid; do :; done"
     attempt = arena.one(sh(line))
     assert attempt.leftovers == 1
     assert gone(arena.root / "pid")
@@ -207,3 +208,15 @@ def test_elsewhere_a_quiet_end_leaves_nothing_to_end(arena: Arena) -> None:
 def test_elsewhere_limits_hold_too(arena: Arena) -> None:
     attempt = arena.one(sh("trap '' TERM; echo on; while :; do sleep 1; done", timeout_ms=200))
     assert (attempt.result, attempt.exit_code) == ("timed_out", 128 + signal.SIGKILL)
+
+
+def test_a_child_that_is_just_being_started_is_no_holder() -> None:
+    read_end, write_end = os.pipe()
+    child = subprocess.Popen(["sleep", "60"], stdout=write_end)
+    os.close(write_end)
+    try:
+        assert holders(read_end) == ()
+    finally:
+        child.kill()
+        child.wait()
+        os.close(read_end)
