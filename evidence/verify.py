@@ -29,7 +29,7 @@ from typing import Any, Protocol, TypeVar
 from evidence import chain, codec, journal, judge, layout, seal, subject
 from evidence.chain import CHUNK_BYTES, SALT_BYTES, Checkpoint
 from evidence.codec import Malformed
-from evidence.model import Attempt, AttemptFact, Decision, Facts, Log, Plan, Run, Seal
+from evidence.model import Attempt, AttemptFact, Decision, Facts, Leaf, Log, Plan, Run, Seal
 
 BLOCK_BYTES = 16 * CHUNK_BYTES
 """Bytes that a source hands out at a time; a whole number of log chunks."""
@@ -278,7 +278,7 @@ def _plan(case: _Case) -> None:
     assert run
     leaves = seal.plan_leaves(plan)
     case.plan_root = seal.root_of(leaves)
-    _name_stale(case, {leaf.name: leaf.hash for leaf in leaves}, sealed.plan)
+    _name_stale(case, leaves, sealed.plan)
     case.agree(layout.PLAN, case.plan_root, point.plan_root, "the plan root of the checkpoint")
     case.agree(layout.RUN, run.plan_root, case.plan_root, "the plan root")
     case.agree(layout.RUN, run.label, plan.label, "the label of the plan")
@@ -286,8 +286,9 @@ def _plan(case: _Case) -> None:
     case.agree(layout.CHECKPOINT, point.label, plan.label, "the label of the plan")
 
 
-def _name_stale(case: _Case, found: dict[str, str], sealed: Sequence[Any]) -> None:
+def _name_stale(case: _Case, leaves: Sequence[Leaf], sealed: Sequence[Leaf]) -> None:
     """Names every leaf that was sealed otherwise, is gone, or was never sealed."""
+    found = {leaf.name: leaf.hash for leaf in leaves}
     names = {leaf.name: leaf.hash for leaf in sealed}
     for name in sorted(found.keys() | names.keys()):
         if name not in names:
@@ -296,7 +297,7 @@ def _name_stale(case: _Case, found: dict[str, str], sealed: Sequence[Any]) -> No
             case.find(name, "was sealed and is gone")
         elif found[name] != names[name]:
             case.find(name, "is not what was sealed")
-    if len(names) != len(sealed) or list(names) != list(found):
+    if [leaf.name for leaf in leaves] != [leaf.name for leaf in sealed]:
         case.find(layout.SEAL, "does not list the leaves in their order")
 
 
@@ -467,7 +468,7 @@ def _final_root(case: _Case) -> None:
     assert sealed
     assert point
     found = seal.final_leaves(case.plan_root or run.plan_root, run, case.digests)
-    _name_stale(case, {leaf.name: leaf.hash for leaf in found}, sealed.final)
+    _name_stale(case, found, sealed.final)
     case.final_root = seal.root_of(found)
     case.agree(layout.CHECKPOINT, point.final_root, case.final_root, "the leaves")
     case.agree(layout.CHECKPOINT, point.size, len(found), "the number of leaves")
