@@ -6,6 +6,7 @@ what was judged. Nothing is rendered here.
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,6 +52,16 @@ def publish(root: Path, folder: Path, plan: Plan) -> list[Path]:
     for name in names:
         archive.put(into, name, (source / name).read_bytes())
     return [into / name for name in names]
+
+
+def to_commit(root: Path, folder: Path, plan: Plan, definition: Definition) -> list[str]:
+    """Return what the definition wants committed, relative to the repository.
+
+    The published documents always; of the run itself what `[evidence] commit` names and is there.
+    """
+    inside = [folder / name for name in definition.evidence.commit]
+    wanted = [target(root, plan), *(path for path in inside if path.exists())]
+    return [os.path.relpath(path, root) for path in wanted]
 
 
 def folder_bytes(folder: Path) -> int:

@@ -512,11 +512,11 @@ def report_page(records: Records, tracker: Mapping[str, Any]) -> bytes:
     )
 
 
-def _log_reader(folder: Path) -> Callable[[str], LogExcerpt]:
-    """A reader of the head and tail of a log; a withheld or missing one is empty."""
+def _log_reader(folder: Path) -> Callable[[str], LogExcerpt | None]:
+    """A reader of the head and tail of a log; None where the folder has it no more."""
     from audit.render.pagelogs import HEAD_BYTES, TAIL_BYTES, LogExcerpt
 
-    def read(path: str) -> LogExcerpt:
+    def read(path: str) -> LogExcerpt | None:
         try:
             with (folder / path).open("rb") as stream:
                 size = os.fstat(stream.fileno()).st_size
@@ -526,6 +526,6 @@ def _log_reader(folder: Path) -> Callable[[str], LogExcerpt]:
                 stream.seek(size - TAIL_BYTES)
                 return LogExcerpt(size, head, stream.read(TAIL_BYTES))
         except FileNotFoundError:
-            return LogExcerpt(0, b"")
+            return None
 
     return read

@@ -84,13 +84,3 @@ def outputs(root: Path, definition: Path | None) -> tuple[str, ...]:
         return tuple(load(path).audit.outputs[:1])
     except AuditError:
         return DEFAULT_OUTPUTS
-
-
-def budget_bytes(root: Path, definition: Path | None) -> int | None:
-    """Return the size budget of a run that the definition names, or None."""
-    path = definition or root / DEFINITION
-    if not path.is_file():
-        return None
-    from audit.definition import load
-
-    return load(path).evidence.budget

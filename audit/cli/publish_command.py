@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -10,6 +11,7 @@ from audit import publish as publishing
 from audit import runs
 from audit.cli import options, screen
 from audit.cli.failure import READY
+from audit.definition import load
 
 
 @click.command("publish")
@@ -31,15 +33,18 @@ def command(run: str, repo: Path, definition: Path | None, as_json: bool) -> int
     folder = options.run_folder(repo, definition, run)
     records = runs.load(folder)
     root = options.root_of(repo)
+    rules = load(definition or root / options.DEFINITION)
     written = publishing.publish(root, folder, records.plan)
-    size = publishing.folder_bytes(folder)
-    budget = options.budget_bytes(root, definition)
+    commit = publishing.to_commit(root, folder, records.plan, rules)
+    size, budget = publishing.folder_bytes(folder), rules.evidence.budget
     if as_json:
-        screen.as_json({"published": [str(path) for path in written], "run_bytes": size})
+        paths = [str(path) for path in written]
+        screen.as_json({"published": paths, "commit": commit, "run_bytes": size, "budget": budget})
     else:
         for path in written:
             screen.say(f"published: {path}")
         screen.say(f"the evidence has {size} bytes" + (f", budget {budget}" if budget else ""))
+        screen.say(f"next: git add {shlex.join(commit)}")
     if budget is not None and size > budget:
         screen.say(
             f"warning: the evidence is over its budget bytes=`{size}` budget=`{budget}`;"
