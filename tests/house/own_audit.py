@@ -1,4 +1,4 @@
-"""How this repository audits itself: the sessions `audit` and `gate_report`.
+"""How this repository audits itself: the sessions `audit`, `release_gate` and `gate_report`.
 
 Exit 1 of `arco-audit run` is an honest NO-GO only when that very run left a decision; anything else
 is a failure of the audit itself.
@@ -37,13 +37,13 @@ def judge(code: int, before: dict[Path, bytes], after: dict[Path, bytes]) -> tup
     return 0, f"the audit worked: verdict=`{verdict}` run=`{new[0]}`"
 
 
-def run(words: Sequence[str]) -> int:
-    """Run the audit; return 0 when it worked, whatever it decided."""
+def run(words: Sequence[str], *, release: bool = False) -> int:
+    """Run the audit; return 0 when it worked, or for a release only when it decided GO."""
     before = decided(EVIDENCE)
     code = subprocess.run(["arco-audit", "run", *words], cwd=ROOT, check=False).returncode
-    code, reason = judge(code, before, decided(EVIDENCE))
+    worked, reason = judge(code, before, decided(EVIDENCE))
     print(reason)
-    return code
+    return (worked or code) if release else worked
 
 
 def report(words: Sequence[str]) -> int:
@@ -65,8 +65,10 @@ def report(words: Sequence[str]) -> int:
 
 
 def main(words: Sequence[str]) -> int:
-    """Run `run` or `report` with the words after it; return the exit code."""
-    return report(words[1:]) if words[0] == "report" else run(words[1:])
+    """Run `run`, `release` or `report` with the words after it; return the exit code."""
+    if words[0] == "report":
+        return report(words[1:])
+    return run(words[1:], release=words[0] == "release")
 
 
 if __name__ == "__main__":
