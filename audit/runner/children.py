@@ -50,8 +50,11 @@ def find(prefix: str, session: int | None = None) -> tuple[int, ...]:
 
 def _belongs(pid: int, prefix: str, session: int | None) -> bool:
     try:
-        if session is not None and os.getsid(pid) == session:
+        its_session = os.getsid(pid)
+        if its_session == session:
             return _alive(pid)
+        if not its_session:
+            return False  # of the kernel, or of a session outside: no leader of ours began it
         descriptor = os.open(f"/proc/{pid}/environ", os.O_RDONLY)
     except OSError:
         return False  # gone, or another user's
