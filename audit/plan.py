@@ -19,7 +19,8 @@ from audit.definition.models import CommandTable, Definition, SignalTable
 from audit.definition.names import label as label_rule
 from audit.definition.units import WrongError
 from audit.errors import Invalid
-from evidence import judge, model
+from evidence import model
+from evidence import words as words_of
 from evidence.model import Cell, Plan, ResultFile, Status, Subject, Tool
 
 __all__ = ["check_label", "compile_plan", "load_claims", "order", "redacted", "tree_lines"]
@@ -336,7 +337,7 @@ def _cell_line(cell: Cell) -> str:
 
 
 def _signal_lines(signal: model.Signal) -> list[str]:
-    told = [[judge.describe(item)] for item in signal.conditions] or [["nothing closes it"]]
+    told = [[words_of.describe(item)] for item in signal.conditions] or [["nothing closes it"]]
     return [f"{signal.id}  {signal.title} ({signal.owner})", *_branches(told)]
 
 

@@ -120,13 +120,7 @@ def define(wish: Wish) -> tuple[Repository, Definition]:
     from audit.repo import Repository
 
     repository = Repository.open(wish.repo)
-    enclosing = runner.enclosing_roots(os.environ)
-    if str(repository.root.resolve()) in enclosing:
-        raise Invalid(
-            "an enclosing run audits this repository already, so this one would never end",
-            place=str(repository.root),
-            next_step="take the command that starts an audit out of the matrix",
-        )
+    runner.refuse_enclosed(repository.root, os.environ)
     path = wish.definition or repository.root / DEFINITION
     if wish.definition is None and not path.exists():
         raise Invalid(

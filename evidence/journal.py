@@ -27,6 +27,7 @@ class Opened:
     label: str
     plan_root: str
     utc: str
+    format_version: Literal[1] = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
-from evidence import layout
+from evidence import words
 from evidence.model import (
     PRECONDITIONS,
     STATUS_ORDER,
@@ -48,8 +48,6 @@ from evidence.model import (
 )
 
 ALL_GATES_GO = "ALL_GATES_GO"
-SHOWN_MAX = 3
-"""Names listed in a reason before it says how many more there are."""
 
 Verdict = tuple[Answer, str]
 
@@ -108,7 +106,7 @@ def _signal(signal: Signal, bench: _Bench) -> SignalDecision:
     status = _status(signal.conditions, [answer for answer, _ in answers])
     reason, next_step = _explain(signal, answers)
     decided = tuple(
-        ConditionDecision(describe(condition), answer, text)
+        ConditionDecision(words.describe(condition), answer, text)
         for condition, (answer, text) in zip(signal.conditions, answers, strict=True)
     )
     return SignalDecision(signal.id, status, reason, next_step, decided)
@@ -138,10 +136,10 @@ def _explain(signal: Signal, answers: Sequence[Verdict]) -> tuple[str, str]:
         return "it has no exit condition, and emptiness is not success", step
     open_ = [n for n, (answer, _) in enumerate(answers) if answer != "met"]
     if not open_:
-        return f"all {_count(len(answers), 'condition')} met", ""
+        return words.all_of(len(answers), "condition", "met"), ""
     first = open_[0]
     more = f" (and {len(open_) - 1} more)" if len(open_) > 1 else ""
-    return answers[first][1] + more, _next_step(signal.conditions[first], answers[first][0])
+    return answers[first][1] + more, words.next_step(signal.conditions[first], answers[first][0])
 
 
 def _worst_by_id(signals: Sequence[SignalDecision]) -> dict[str, SignalDecision]:
@@ -157,7 +155,7 @@ def _gate(gate: Gate, signals: dict[str, SignalDecision]) -> GateDecision:
     if not statuses:
         return GateDecision(gate.id, "NO-GO", "it has no signals", 0, 0)
     if not open_:
-        return GateDecision(gate.id, "GO", f"all {_count(closed, 'signal')} GO", closed, 0)
+        return GateDecision(gate.id, "GO", words.all_of(closed, "signal", "GO"), closed, 0)
     names = [
         f"{name} {status}"
         for name, status in zip(gate.signals, statuses, strict=True)
@@ -165,7 +163,7 @@ def _gate(gate: Gate, signals: dict[str, SignalDecision]) -> GateDecision:
     ]
     partial = closed or "PARTIAL" in statuses
     return GateDecision(
-        gate.id, "PARTIAL" if partial else "NO-GO", f"open: {_listed(names)}", closed, open_
+        gate.id, "PARTIAL" if partial else "NO-GO", f"open: {words.listed(names)}", closed, open_
     )
 
 
@@ -181,7 +179,7 @@ def _tree_blockers(plan: Plan, facts: Facts) -> Iterable[str]:
     if plan.audit.definition_of_done != ALL_GATES_GO:
         yield f"unknown definition of done=`{plan.audit.definition_of_done}`"
     if plan.subject.dirty:
-        yield f"the working tree is dirty: {_listed(plan.subject.dirty)}"
+        yield f"the working tree is dirty: {words.listed(plan.subject.dirty)}"
     if facts.subject_after != plan.subject.digest:
         yield "the tree changed while the commands ran"
 
@@ -246,7 +244,7 @@ class _Bench:
             case EngineFactHolds():
                 return self._engine_fact(condition)
             case ApprovalGiven():
-                people = _count(condition.count, "approval")
+                people = words.count(condition.count, "approval")
                 return "missing", f"{people} by {condition.role} not brought"
             case ExternalAttached():
                 return (
@@ -273,12 +271,12 @@ class _Bench:
         if [attempt.number for attempt in attempts] != list(range(1, count + 1)):
             return CellDecision(name, False, last.result, count, "an attempt is missing")
         if last.result != "passed":
-            return CellDecision(name, False, last.result, count, _said(last))
+            return CellDecision(name, False, last.result, count, words.said(last))
         failures = sum(attempt.result in ("failed", "timed_out") for attempt in attempts)
         if not failures:
             return CellDecision(name, True, "passed", count, "")
         flaky = name in self.planned and self.planned[name].flaky
-        reason = f"passed after {_count(failures, 'failure')}"
+        reason = f"passed after {words.count(failures, 'failure')}"
         return CellDecision(name, flaky, "passed", count, reason)
 
     def _refusal(self, name: str, max_age_ms: int | None) -> Verdict | None:
@@ -288,9 +286,9 @@ class _Bench:
         """
         decided = self.cell(name)
         if decided.result in ("absent", "skipped", "could_not_run"):
-            return "missing", f"{name} {_words(decided)}"
+            return "missing", f"{name} {words.outcome(decided)}"
         if decided.result == "interrupted" or decided.reason == "an attempt is missing":
-            return "broken", f"{name} {_words(decided)}"
+            return "broken", f"{name} {words.outcome(decided)}"
         if not self.same_subject:
             return "wrong_subject", f"the tree changed while {name} ran"
         if max_age_ms is None:
@@ -309,8 +307,8 @@ class _Bench:
         for name in condition.cells:
             decided = self.cell(name)
             if not decided.passed:
-                return "no", f"{name} {_words(decided)}"
-        return "met", f"{_listed(condition.cells)} passed"
+                return "no", f"{name} {words.outcome(decided)}"
+        return "met", f"{words.listed(condition.cells)} passed"
 
     def _results_refusal(self, cells: tuple[str, ...], max_age_ms: int | None) -> Verdict | None:
         """Why what these cells wrote cannot be heard: each must have left all its files, whole.
@@ -329,9 +327,9 @@ class _Bench:
     def _file_refusals(self, name: str) -> Iterator[Verdict]:
         decided = self.cell(name)
         if decided.result == "timed_out":
-            yield "broken", f"{name} {_words(decided)}"
+            yield "broken", f"{name} {words.outcome(decided)}"
         if decided.result == "passed" and not decided.passed:
-            yield "no", f"{name} {_words(decided)}"
+            yield "no", f"{name} {words.outcome(decided)}"
         results = self.results.get(name, ())
         if not results:
             yield "missing", f"{name} left no results"
@@ -361,8 +359,8 @@ class _Bench:
         wrong = [test for test in tests if test.outcome != "passed"]
         bad = [f"{test.key} {test.outcome} in {test.cell}" for test in wrong]
         if bad:
-            return "no", _listed(bad)
-        return "met", f"{_count(len(tests), 'test')} passed"
+            return "no", words.listed(bad)
+        return "met", f"{words.count(len(tests), 'test')} passed"
 
     def _pool(self, cells: tuple[str, ...]) -> _Tests:
         """The tests of some cells, sorted by key."""
@@ -385,7 +383,10 @@ class _Bench:
         if not facts:
             return "missing", f"nothing measured {condition.name}"
         wrong = _first(_within(fact, condition) for fact in facts)
-        return wrong or ("met", f"{condition.name} is {_listed([fact.value for fact in facts])}")
+        return wrong or (
+            "met",
+            f"{condition.name} is {words.listed([fact.value for fact in facts])}",
+        )
 
     def _file(self, condition: FilePresent) -> Verdict:
         fact = self.files.get((condition.path, condition.contains))
@@ -397,12 +398,12 @@ class _Bench:
 
     def _absence(self, condition: PatternAbsent) -> Verdict:
         fact = self.absent.get((condition.pattern, condition.inside, condition.besides))
-        where = _listed(condition.inside)
+        where = words.listed(condition.inside)
         if fact is None or not fact.inputs:
             return "missing", f"no file matches {where}"
         if fact.hits:
-            return "no", f"{condition.pattern} stands at {_listed(fact.hits)}"
-        return "met", f"{condition.pattern} is nowhere in {_count(fact.inputs, 'file')}"
+            return "no", f"{condition.pattern} stands at {words.listed(fact.hits)}"
+        return "met", f"{condition.pattern} is nowhere in {words.count(fact.inputs, 'file')}"
 
     def _engine_fact(self, condition: EngineFactHolds) -> Verdict:
         if condition.fact == "definition_of_done":
@@ -498,98 +499,9 @@ def _complete(signal: Signal) -> bool:
 
 
 def _completeness(lacking: Sequence[str], noun: str) -> Verdict:
-    return ("no", f"incomplete: {_listed(lacking)}") if lacking else ("met", f"every {noun} is")
-
-
-# --- words ----------------------------------------------------------------------------------------
-
-
-def describe(condition: Condition) -> str:
-    """Return a condition as one short line for people."""
-    match condition:
-        case CommandPassed():
-            return f"command {condition.command} passed"
-        case TestPassed():
-            return f"test {condition.pattern} passed"
-        case MetricWithin():
-            low = "" if condition.at_least is None else f" at least {condition.at_least}"
-            high = "" if condition.at_most is None else f" at most {condition.at_most}"
-            return f"metric {condition.name}{low}{high}"
-        case FilePresent():
-            rule = "" if condition.contains is None else f" says {condition.contains}"
-            return f"file {condition.path}{rule or ' exists'}"
-        case PatternAbsent():
-            besides = f" except {_listed(condition.besides)}" if condition.besides else ""
-            return f"no {condition.pattern} in {_listed(condition.inside)}{besides}"
-        case EngineFactHolds():
-            return f"engine fact {condition.fact}"
-        case ApprovalGiven():
-            return f"{_count(condition.count, 'approval')} by {condition.role}"
-        case ExternalAttached():
-            return f"{condition.artifact} attached, approved by {condition.role}"
-        case CarriedOver():
-            return f"evidence of {condition.command} carried over from {condition.run}"
-
-
-def _next_step(condition: Condition, answer: Answer) -> str:
-    match condition:
-        case CommandPassed() | TestPassed() | MetricWithin():
-            return _next_step_of_cells(condition.cells, answer)
-        case FilePresent():
-            verb = "complete" if answer == "no" else "write"
-            return f"{verb} {condition.path} and commit it"
-        case PatternAbsent():
-            where = _listed(condition.inside)
-            return f"take {condition.pattern} out of {where}, or name the right files"
-        case EngineFactHolds():
-            return "see the findings of this gate; the definition or the run is incomplete"
-        case ApprovalGiven():
-            return f"ask {condition.role} to review this run and approve it"
-        case ExternalAttached():
-            return f"{condition.role} brings {condition.artifact} and approves it"
-        case CarriedOver():
-            return f"run {condition.command} again, or name a run whose evidence is still valid"
-
-
-def _next_step_of_cells(cells: Sequence[str], answer: Answer) -> str:
-    if answer in ("stale", "wrong_subject"):
-        return "run the audit again on the tree as it is"
-    if answer in ("missing", "broken"):
-        return f"see why {_listed(cells)} left no such evidence, then run again"
-    logs = [layout.log_path(name, 1, 1) for name in cells]
-    return f"mend what {_listed(logs)} reports, then run again"
-
-
-def _said(attempt: AttemptFact) -> str:
-    if attempt.reason:
-        return attempt.reason
-    return "" if attempt.exit_code is None else f"exit code {attempt.exit_code}"
-
-
-_RESULT_WORDS = {
-    "timed_out": "timed out",
-    "could_not_run": "could not run",
-    "skipped": "was skipped",
-    "interrupted": "was interrupted",
-}
-
-
-def _words(decided: CellDecision) -> str:
-    if decided.result == "absent":
-        return decided.reason.removeprefix("it ")
-    if decided.result == "passed":
-        return decided.reason
-    word = _RESULT_WORDS.get(decided.result, decided.result)
-    return f"{word}: {decided.reason}" if decided.reason else word
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:SHOWN_MAX])
-    return shown if len(names) <= SHOWN_MAX else f"{shown} and {len(names) - SHOWN_MAX} more"
+    return (
+        ("no", f"incomplete: {words.listed(lacking)}") if lacking else ("met", f"every {noun} is")
+    )
 
 
 def _milliseconds(utc: str) -> int:

@@ -18,6 +18,7 @@ KERNEL = (
     "layout",
     "seal",
     "subject",
+    "words",
     "judge",
     "verify",
     "folder",

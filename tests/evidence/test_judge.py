@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from evidence import judge, model
+from evidence import judge, model, words
 from tests.evidence.kernel_kit import LATER, UTC, make_cell, make_facts, make_plan, make_signal, ran
 
 JUNIT = model.ResultFile("junit", "j.xml")
@@ -55,7 +55,7 @@ def answer_of(
 ) -> tuple[str, str]:
     plan = make_plan(make_signal("s", condition), cells=CELLS)
     decided = judge.decide(plan, facts, as_of).signals[0].conditions[0]
-    assert decided.condition == judge.describe(condition)
+    assert decided.condition == words.describe(condition)
     assert decided.reason
     return decided.answer, decided.reason
 

@@ -326,7 +326,7 @@ shell = "cd ../elsewhere && {sys.executable} -m audit.cli run --label inner"
     said = call("run", "--repo", toy, "--json")
     assert said.code == 1
     log = (folder_of(toy) / "command-logs/again.log").read_text()
-    assert "an enclosing run audits this repository already" in log
+    assert "an enclosing run audits this very repository" in log
     cells = {cell["cell"]: cell["result"] for cell in said.value["cells"]}
     assert cells == {"again": "failed", "other": "passed"}
 
