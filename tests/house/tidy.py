@@ -16,9 +16,9 @@ from pathlib import Path
 
 FUNCTION_LINES_MAX = 70
 FILE_LINES_MAX = 600
-FUNCTION_LINES_MEDIAN_MAX = 10
+FUNCTION_LINES_MEDIAN_MAX = 8
 """Ratchet over the shipped packages: lower it when the code allows, never raise it."""
-FUNCTION_LINES_P95_MAX = 40
+FUNCTION_LINES_P95_MAX = 28
 """Ratchet, as above."""
 
 KERNEL = (
