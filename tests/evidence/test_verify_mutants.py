@@ -15,7 +15,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evidence import archive, chain, codec, folder, judge, layout, model, seal, standalone, verify
+from evidence import (
+    archive,
+    chain,
+    codec,
+    folder,
+    journal,
+    judge,
+    layout,
+    model,
+    seal,
+    standalone,
+    verify,
+)
 from evidence.codec import Malformed
 from tests.evidence import conftest as made
 
@@ -260,6 +272,29 @@ def test_salts_and_chunks_are_bound_to_their_place(files: dict[str, bytes]) -> N
         {**files, layout.salts_path(LOG): salts[:-1]}
     )
     assert f"{LOG}: has {len(log) - 5} bytes" in told({**files, LOG: log[:-5]})
+
+
+@pytest.mark.parametrize(
+    ("extra", "wanted"),
+    [
+        (journal.Started("started", "tests", 3, made.UTC), "tests attempt 3: started and never"),
+        (journal.Opened("opened", "run-1", "head/1", "ab" * 32, made.UTC), "was opened twice"),
+        (journal.Closed("closed", made.LATER, 3), "goes on after its close"),
+    ],
+)
+def test_a_journal_linked_again_must_tell_a_whole_story(
+    bundle: Path, extra: journal.Record, wanted: str
+) -> None:
+    """A failed attempt whose end was taken out still has its start, whatever was recomputed."""
+    records = list(journal.read((bundle / layout.JOURNAL).read_bytes()).records)
+    records.insert(-1, extra)
+    head, data = journal.START, b""
+    for record in records:
+        head, line = journal.frame(head, record)
+        data += line
+    archive.put(bundle, layout.JOURNAL, data)
+    close(bundle)
+    assert wanted in told(bundle_files(bundle))
 
 
 @pytest.fixture
