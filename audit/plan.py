@@ -252,6 +252,10 @@ class _Places:
         }
         self.max_age_ms = definition.audit.evidence_max_age
 
+    def age_ms(self, own: int | None) -> int | None:
+        """Return the age limit of a condition: its own, which may be 0, or that of the audit."""
+        return self.max_age_ms if own is None else own
+
     def look_in(self, command: str | None, kind: str) -> tuple[str, ...]:
         """Return the cells of `command`, or all that leave results of the right format."""
         if command is not None:
@@ -279,11 +283,11 @@ def _condition(table: models.Table, places: _Places) -> model.Condition:
     match table:
         case models.CommandCondition(command=name, max_age=age):
             cells = places.of_command[name]
-            return model.CommandPassed("command", name, cells, age or places.max_age_ms)
+            return model.CommandPassed("command", name, cells, places.age_ms(age))
         case models.TestCondition(test=pattern, command=name, max_age=age):
             cells = places.look_in(name, "test")
             every = name is not None
-            return model.TestPassed("test", pattern, cells, every, age or places.max_age_ms)
+            return model.TestPassed("test", pattern, cells, every, places.age_ms(age))
         case models.MetricCondition(metric=metric, command=name, max_age=age):
             return model.MetricWithin(
                 kind="metric",
@@ -292,7 +296,7 @@ def _condition(table: models.Table, places: _Places) -> model.Condition:
                 every=name is not None,
                 at_least=table.at_least,
                 at_most=table.at_most,
-                max_age_ms=age or places.max_age_ms,
+                max_age_ms=places.age_ms(age),
             )
         case models.FileCondition(file=path, contains=contains):
             return model.FilePresent("file", path, contains)

@@ -2,7 +2,7 @@
 
 The only place that writes sealed files, apart from the runner's logs, artifacts and journal. A run
 is sealed when its checkpoint exists: that file is written last, after everything it covers.
-Cost: one fsync per file put, and one of the folder at the end.
+Cost: one fsync per file put, and one per folder of the run at the end.
 """
 
 from __future__ import annotations
@@ -96,12 +96,18 @@ def close(folder: Path, plan: Plan, run: Run) -> Checkpoint:
     put(folder, layout.SEAL, codec.write(Seal(1, plan_leaves, final)))
     put(folder, layout.SUMS, seal.sums(digests))
     put(folder, layout.CHECKPOINT, chain.checkpoint_text(point))
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    _sync_folders(folder)
     return point
+
+
+def _sync_folders(folder: Path) -> None:
+    """Sync every folder of a run, so that its names are on the disk as well as its bytes."""
+    for path, _, _ in os.walk(folder):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _digests(folder: Path) -> dict[str, str]:
