@@ -312,13 +312,3 @@ def test_five_thousand_cells_compile_once_per_definition() -> None:
     )
     assert len(plan.cells) == 5_001
     assert len(plan.signals) == 1_000
-
-
-def test_an_age_of_nothing_is_an_age() -> None:
-    compiled = plan_of(
-        'evidence_max_age = "2d"\n[[command]]\nid = "a"\nrun = "x"\n'
-        + signal('{ command = "a", max_age = "0s" }')
-    )
-    (condition,) = compiled.signals[0].conditions
-    assert isinstance(condition, CommandPassed)
-    assert condition.max_age_ms == 0
