@@ -23,6 +23,10 @@ DEPTH_MAX = 8
 """Folders between an output root and a run: the audit id and the segments of a label."""
 
 
+NAME_CHARS_MAX = 200
+"""Characters of a name that a message repeats."""
+
+
 @dataclass(frozen=True, slots=True)
 class Records:
     """The records of a run that was judged."""
@@ -40,17 +44,18 @@ def find(roots: list[Path], name: str) -> Path:
     Raises:
         Invalid: there is none; names what was looked for and what is there.
     """
-    if name and (Path(name) / layout.PLAN).is_file():
+    if name and is_run(Path(name)):
         return Path(name)
-    found = [folder for root in roots for folder in _below(root, 0)]
+    found = [folder for root in roots for folder in below(root)]
     if name:
         wanted = [folder for folder in found if _ends_with(folder, name)]
         if len(wanted) == 1:
             return wanted[0]
         listed = ", ".join(sorted(str(folder) for folder in (wanted or found))[:5]) or "none"
         problem = "several runs are called" if wanted else "no run is called"
+        shown = name if len(name) <= NAME_CHARS_MAX else name[:NAME_CHARS_MAX] + "…"
         raise Invalid(
-            f"{problem} name=`{name}` runs=`{listed}`", next_step="name the folder of the run"
+            f"{problem} name=`{shown}` runs=`{listed}`", next_step="name the folder of the run"
         )
     if not found:
         places = ", ".join(map(str, roots))
@@ -63,16 +68,24 @@ def _ends_with(folder: Path, name: str) -> bool:
     return folder.parts[-len(words) :] == words
 
 
-def _below(folder: Path, depth: int) -> Iterator[Path]:
-    """Folders that hold a plan; nothing inside such a folder is a run of its own."""
-    if (folder / layout.PLAN).is_file():
+def is_run(folder: Path) -> bool:
+    """Whether a run lies there, however far it came; a name that no disk takes is none."""
+    try:
+        return (folder / layout.PLAN).is_file()
+    except OSError:
+        return False
+
+
+def below(folder: Path, depth: int = 0) -> Iterator[Path]:
+    """Yield the runs in a folder; nothing inside a run is one of its own."""
+    if is_run(folder):
         yield folder
         return
     if depth < DEPTH_MAX and folder.is_dir():
         with os.scandir(folder) as entries:
             inner = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
         for path in inner:
-            yield from _below(Path(path), depth + 1)
+            yield from below(Path(path), depth + 1)
 
 
 def _opened(folder: Path) -> str:

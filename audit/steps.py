@@ -7,6 +7,7 @@ of any room is here.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import fnmatch
 import os
@@ -14,15 +15,15 @@ import platform
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audit import __version__, runner
 from audit import plan as planning
-from audit.errors import Conflict, Corrupt, Invalid
-from audit.runs import Records
+from audit.errors import Conflict, Corrupt, Invalid, Unavailable
+from audit.runs import Records, below, is_run
 from evidence import archive, codec, journal, judge, layout, seal, standalone, subject, verify
 from evidence.chain import Checkpoint
 from evidence.folder import Folder, in_threads
@@ -210,15 +211,13 @@ def begin(prepared: Prepared, clock: runner.Clock) -> Iterator[Begun]:
         Unavailable: the folder cannot be written.
     """
     path = prepared.path
-    if (path / layout.PLAN).exists() or (path / layout.JOURNAL).exists():
-        raise Conflict(
-            f"a run of this label exists label=`{prepared.plan.label}`",
-            place=str(path),
-            next_step="choose another --label, or continue it with arco-audit resume",
-        )
-    path.mkdir(parents=True, exist_ok=True)
-    with _held(path):
-        archive.put_all(path, dict(_promised(prepared)))
+    _stands_alone(prepared)
+    with _on_disk(path, "make room or give access there, then run again"):
+        path.mkdir(parents=True, exist_ok=True)
+    with _results_held(prepared), _held(path):
+        _unused(prepared)
+        with _on_disk(path, "make room or give access there, then run again"):
+            archive.put_all(path, dict(_promised(prepared)))
         writer = runner.JournalWriter.create(path)
         run_id = f"{prepared.plan.audit.id}-{os.urandom(8).hex()}"
         opened = journal.Opened(
@@ -226,6 +225,48 @@ def begin(prepared: Prepared, clock: runner.Clock) -> Iterator[Begun]:
         )
         writer.append(opened)
         yield Begun(prepared, writer, opened, (), 0, closed=False)
+
+
+def _stands_alone(prepared: Prepared) -> None:
+    """Refuse a run inside or around another one: the seal of the outer one would not hold."""
+    path = prepared.path
+    base = path.parents[len(Path(prepared.plan.label).parts) - 1]
+    around = [folder for folder in path.parents if folder.is_relative_to(base) and is_run(folder)]
+    inside = [folder for folder in below(path) if folder != path]
+    for other in (*around, *inside):
+        raise Conflict(
+            f"another run lies {'around' if other in around else 'inside'} the folder of this one"
+            f" label=`{prepared.plan.label}`",
+            place=str(other),
+            next_step="choose a --label that is no part of another one",
+        )
+
+
+def _unused(prepared: Prepared) -> None:
+    """Refuse a label that was used; what crashed before its plan root was recorded does not count.
+
+    The caller holds the folder, or two runs that start at once would both find it unused.
+    """
+    path = prepared.path / layout.JOURNAL
+    told = journal.read(path.read_bytes()) if path.exists() else None
+    if archive.is_sealed(prepared.path) or (told and told.records):
+        raise Conflict(
+            f"a run of this label exists label=`{prepared.plan.label}`",
+            place=str(prepared.path),
+            next_step="choose another --label, or continue it with arco-audit resume",
+        )
+    path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _on_disk(path: Path, next_step: str) -> Iterator[None]:
+    """Turn what a disk refuses into an error that names the place."""
+    try:
+        yield
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        place = str(error.filename or path)
+        raise Unavailable(f"the disk refuses: {why}", place=place, next_step=next_step) from error
 
 
 def _promised(prepared: Prepared) -> Iterator[tuple[str, bytes]]:
@@ -236,16 +277,29 @@ def _promised(prepared: Prepared) -> Iterator[tuple[str, bytes]]:
 
 
 @contextmanager
-def _held(path: Path) -> Iterator[None]:
-    try:
-        with archive.hold(path):
-            yield
-    except archive.Busy as error:
-        raise Conflict(
-            "another process works on this run",
-            place=str(path),
-            next_step="wait for it, or end it, then arco-audit resume",
-        ) from error
+def _held(path: Path, held: str = "this run") -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        try:
+            with _on_disk(path, "give access there, then try again"):
+                stack.enter_context(archive.hold(path))
+        except archive.Busy as error:
+            raise Conflict(
+                f"another process works on {held}",
+                place=str(path),
+                next_step="wait for it, or end it, then arco-audit resume",
+            ) from error
+        yield
+
+
+def _results_held(prepared: Prepared) -> AbstractContextManager[None]:
+    """Keep other audits of this working tree out where cells leave result files in it.
+
+    Each would remove the other's before its cells run, or take them for its own.
+    """
+    if not any(cell.results or cell.produces for cell in prepared.real.cells):
+        return contextlib.nullcontext()
+    root = prepared.repository.root / prepared.plan.rules.outputs[0]
+    return _held(root, "the result files of this repository")
 
 
 @contextmanager
@@ -257,7 +311,7 @@ def take_up(prepared: Prepared, clock: runner.Clock) -> Iterator[Begun]:
         Conflict: another process works on it.
     """
     path = prepared.path
-    with _held(path):
+    with _results_held(prepared), _held(path):
         if archive.is_sealed(path):
             raise Invalid(
                 "this run is finished and sealed", place=str(path), next_step="arco-audit status"
@@ -338,10 +392,12 @@ def execute(
 def finish(begun: Begun, attempts: tuple[Attempt, ...], clock: runner.Clock) -> Finished:
     """Close the journal, judge the facts, render the documents, and seal it all."""
     prepared = begun.prepared
-    closed_utc = _close(begun, attempts, clock)
-    run = _run_record(begun, attempts, closed_utc)
-    records, tracker = _judge(prepared, run)
-    return Finished(records, tracker, _seal(prepared, records, tracker))
+    resume = f"make room or give access there, then arco-audit resume {prepared.folder}"
+    with _on_disk(prepared.path, resume):
+        closed_utc = _close(begun, attempts, clock)
+        run = _run_record(begun, attempts, closed_utc)
+        records, tracker = _judge(prepared, run)
+        return Finished(records, tracker, _seal(prepared, records, tracker))
 
 
 def prove(finished: Finished) -> None:

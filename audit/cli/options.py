@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,7 +11,6 @@ import click
 
 from audit import runs
 from audit.errors import AuditError
-from evidence import layout
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -67,8 +67,8 @@ def root_of(folder: Path) -> Path:
 
 def run_folder(repo: Path, definition: Path | None, name: str) -> Path:
     """Return the folder of the run that RUN names, or of the newest one."""
-    if name and Path(name).is_dir():
-        return runs.find([], name) if (Path(name) / layout.PLAN).exists() else Path(name)
+    if name and os.path.isdir(name):  # pathlib raises where a name is too long
+        return Path(name)
     root = root_of(repo)
     return runs.find([root / output for output in outputs(root, definition)], name)
 

@@ -10,10 +10,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO, cast
 
 from audit import runner
-from audit.cli import screen
+from audit.cli import output, screen
 from evidence.model import Attempt, Cell, Plan
 from evidence.seal import escape
 
@@ -68,7 +68,6 @@ class Lines:
             self._running.pop(attempt.cell, None)
             self.done += 1
             screen.say(ended_line(self.done, self.total, attempt))
-            sys.stdout.flush()
 
     @contextlib.contextmanager
     def heartbeat(self) -> Iterator[None]:
@@ -82,7 +81,6 @@ class Lines:
                     cells = [f"{cell} ({now - at:.0f} s)" for cell, at in self._running.items()]
                 if cells:
                     screen.say(f"        still running: {', '.join(cells)}")
-                    sys.stdout.flush()
 
         thread = threading.Thread(target=beat, daemon=True, name="heartbeat")
         thread.start()
@@ -158,7 +156,8 @@ def _live(total: int, done: int) -> Iterator[LiveTable]:
     from rich.console import Console
     from rich.live import Live
 
-    live = Live(console=Console(), refresh_per_second=4, transient=True)
+    console = Console(file=cast("TextIO", output.Lasting(sys.stdout)))
+    live = Live(console=console, refresh_per_second=4, transient=True)
     events = LiveTable(total, done, live)
     live.update(events)
     with live:

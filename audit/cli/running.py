@@ -17,12 +17,14 @@ from types import FrameType
 from audit import plan as planning
 from audit import runner, steps
 from audit.cli import progress, screen
-from audit.cli.failure import INTERRUPTED, NOT_READY, READY
+from audit.cli.failure import NOT_READY, READY, Interrupted
 from evidence import codec, layout, seal
 from evidence.model import Plan
 
 TAIL_BYTES = 16_384
 """Bytes from the end of a failed log that CI shows at once."""
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals by which a person, a CI service or a closed terminal asks for an end."""
 
 
 def show_plan(wish: steps.Wish, as_json: bool) -> int:
@@ -88,8 +90,11 @@ def _go_on(begun: steps.Begun, clock: runner.Clock, as_json: bool) -> steps.Fini
 
 def _conclude(prepared: steps.Prepared, finished: steps.Finished | None, as_json: bool) -> int:
     if finished is None:
-        screen.say(f"interrupted; continue with: arco-audit resume {prepared.folder}", error=True)
-        return INTERRUPTED
+        raise Interrupted(
+            "interrupted",
+            place=prepared.folder,
+            next_step=f"continue with arco-audit resume {prepared.folder}",
+        )
     steps.prove(finished)
     return _tell(prepared, finished, as_json)
 
@@ -159,18 +164,27 @@ def _tails(finished: steps.Finished) -> Iterator[tuple[str, bytes]]:
 
 
 def _append(path: str, data: bytes) -> None:
-    with Path(path).open("ab") as stream:
-        stream.write(data)
+    """Append to a file of the CI service; the run is sealed already, so a refusal is a warning."""
+    try:
+        with Path(path).open("ab") as stream:
+            stream.write(data)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        screen.say(f"warning: cannot be written for GitHub: {why} path=`{path}`", error=True)
 
 
 @contextlib.contextmanager
 def _interruptible(stop: threading.Event) -> Iterator[None]:
-    """Turn SIGINT and SIGTERM into `stop` while commands run."""
+    """Turn what asks a process to end into `stop` while commands run.
+
+    A terminal that is closed asks too, but whoever ignores a signal (`nohup`) goes on doing so.
+    """
 
     def asked(_number: int, _frame: FrameType | None) -> None:
         stop.set()
 
-    before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = [number for number in ENDINGS if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, asked) for number in heard}
     try:
         yield
     finally:

@@ -5,6 +5,7 @@ click takes colours out where stdout is no terminal. Nothing here decides anythi
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 import textwrap
@@ -14,6 +15,7 @@ from typing import Any
 
 import click
 
+from audit.cli import output
 from evidence import codec
 from evidence.model import Decision, Plan
 from evidence.seal import escape
@@ -39,13 +41,11 @@ COLOURS = {
 }
 
 
+say = output.say
+"""Print one line; what cannot be printed never stops anything."""
+
 WRAP_COLUMNS_MIN = 24
 """Room below which wrapping a column would only make it worse."""
-
-
-def say(text: str = "", *, error: bool = False) -> None:
-    """Print one line."""
-    click.echo(text, err=error)
 
 
 def coloured(word: str) -> str:
@@ -89,8 +89,13 @@ def _width(text: str) -> int:
 
 
 def as_json(value: Any) -> None:
-    """Print a JSON value in canonical form."""
-    say(codec.encode(value).decode("utf-8", "replace").rstrip("\n"))
+    """Print a JSON value in canonical form; what could steer a terminal is escaped as JSON does."""
+    text = codec.encode(value).decode("utf-8", "replace").rstrip("\n")
+    say("".join(char if char.isprintable() or char == "\n" else _in_json(char) for char in text))
+
+
+def _in_json(char: str) -> str:
+    return json.dumps(char)[1:-1]
 
 
 def decision_lines(plan: Plan, decision: Decision) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import tarfile
 import tempfile
 from pathlib import Path
@@ -46,7 +47,7 @@ def command(run: str, repo: Path, as_json: bool, expect_root: str) -> int:
             f"a root has 64 hex digits expect_root=`{expect_root[:80]}`",
             next_step="copy it from the output of the run, or from its checkpoint's plan-root line",
         )
-    if Path(run).is_file():
+    if os.path.isfile(run):  # pathlib raises where a name is too long
         with tempfile.TemporaryDirectory(prefix="arco-audit-") as folder:
             return _verify(_unpacked(Path(run), Path(folder)), expect_root, as_json)
     return _verify(options.run_folder(repo, None, run), expect_root, as_json)
@@ -80,7 +81,9 @@ def _unpacked(path: Path, into: Path) -> Path:
                         f"unpacks to more than bytes=`{UNPACKED_BYTES_MAX}`", place=str(path)
                     )
                 archive.extract(member, into, filter="data")
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except Invalid:
+        raise
+    except Exception as error:  # each unpacker has errors of its own for damaged bytes:
         raise Invalid(
             f"is not a packed bundle: {str(error).lower()}",
             place=str(path),

@@ -7,6 +7,7 @@ like is `evidence.journal`'s; which records are written when is the scheduler's.
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -224,6 +225,7 @@ def recover(folder: Path, *, clock: Clock) -> Recovered:
     utc = clock.utc()
     writer.append(Resumed("resumed", utc))
     for started in flying:
+        _drop_artifacts(folder, started)
         attempt = _interrupted(folder, started, past, utc)
         writer.append(Ended("ended", attempt))
         past.append(attempt)
@@ -242,6 +244,16 @@ def in_flight(records: Sequence[Record]) -> tuple[Started, ...]:
         for record in records
         if isinstance(record, Started) and (record.cell, record.number) not in ended
     )
+
+
+def _drop_artifacts(folder: Path, started: Started) -> None:
+    """Remove what was being copied when the end came: whether it is whole is not known."""
+    kept = folder / layout.artifact_path(started.cell, started.number, "")
+    try:
+        if kept.exists():
+            shutil.rmtree(kept)
+    except OSError as error:
+        raise unwritable(kept, error) from error
 
 
 def _interrupted(folder: Path, started: Started, past: Sequence[Attempt], utc: str) -> Attempt:
