@@ -54,6 +54,13 @@ def publish(root: Path, folder: Path, plan: Plan) -> list[Path]:
     return [into / name for name in names]
 
 
+def found_documents(folder: Path) -> dict[str, bytes]:
+    """Return the published Markdown documents of a folder, by path."""
+    names = (layout.SUMMARY, layout.LEDGER)
+    paths = [folder / name for name in names] + sorted((folder / layout.FINDINGS).glob("*.md"))
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths if path.is_file()}
+
+
 def to_commit(root: Path, folder: Path, plan: Plan, definition: Definition) -> list[str]:
     """Return what the definition wants committed, relative to the repository.
 

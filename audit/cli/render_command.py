@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from audit import publish as publishing
 from audit import runs
 from audit.cli import options, screen
 from audit.cli.failure import NOT_READY, READY
@@ -81,13 +82,15 @@ def _compared(folder: Path, pages: dict[str, bytes], as_json: bool) -> int:
 def _check(root: Path, definition: Path | None, as_json: bool) -> int:
     from audit.render import documents, schema
 
-    problems: list[str] = []
     folders = _published(root, definition)
+    problems = []
     for folder in folders:
         tracker = _tracker(folder)
-        problems += [f"{folder}/{layout.TRACKER}: {item}" for item in schema.validate(tracker)]
-        if not problems:
-            problems += [f"{folder}/{line}" for line in documents.check_documents(tracker, folder)]
+        wrong = [
+            f"{layout.TRACKER}: {item.place}: {item.problem}" for item in schema.validate(tracker)
+        ]
+        wrong = wrong or documents.differences(tracker, publishing.found_documents(folder))
+        problems += [f"{folder}/{line}" for line in wrong]
     if problems:
         return _told(problems, "differs", as_json, NOT_READY)
     return _told([str(folder) for folder in folders], "as implied", as_json, READY)
@@ -95,10 +98,9 @@ def _check(root: Path, definition: Path | None, as_json: bool) -> int:
 
 def _published(root: Path, definition: Path | None) -> list[Path]:
     from audit.definition import load
-    from audit.publish import published_folders
 
     path = definition or root / options.DEFINITION
-    folders = published_folders(root, load(path))
+    folders = publishing.published_folders(root, load(path))
     if not folders:
         raise Invalid(
             "nothing was published yet",

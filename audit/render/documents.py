@@ -1,6 +1,6 @@
 """The Markdown documents of an audit, printed from its gate tracker and from nothing else.
 
-Here live `render` (tracker to pages) and `check_documents` (pages compared with what the tracker
+Here live `render` (tracker to pages) and `differences` (pages compared with what the tracker
 implies). Deterministic: the same tracker gives the same bytes. Wording lives in the templates.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -46,34 +45,26 @@ def render(value: Mapping[str, Any]) -> dict[str, bytes]:
     return pages
 
 
-def check_documents(value: Mapping[str, Any], folder: Path) -> list[str]:
-    """Return one line per document in `folder` that is not what the tracker implies.
+def differences(value: Mapping[str, Any], found: Mapping[str, bytes]) -> list[str]:
+    """Return one line per document that is not what the tracker implies.
 
-    Documents that are missing, differ, or belong to no gate of the tracker are named with the first
-    line that differs. Raises `OSError` where a file cannot be read.
+    `found` maps the paths of the Markdown documents that are there to their bytes. Documents that
+    are missing, differ (with the first line that does), or belong to no gate are named.
     """
     implied = render(value)
     problems = []
     for path, wanted in implied.items():
-        file = folder / path
-        if not file.is_file():
+        if path not in found:
             problems.append(f"{path}: it is missing")
-            continue
-        found = file.read_bytes()
-        if found != wanted:
-            problems.append(f"{path}:{_first_difference(found, wanted)}")
-    strays = sorted(set(_findings(folder)) - implied.keys())
+        elif found[path] != wanted:
+            problems.append(f"{path}:{_first_difference(found[path], wanted)}")
+    strays = sorted(found.keys() - implied.keys())
     return problems + [f"{path}: no gate of the tracker has this page" for path in strays]
 
 
 def environment() -> jinja2.Environment:
     """Return the one environment for Markdown templates: strict, and quoting by default."""
     return _environment()
-
-
-def _findings(folder: Path) -> list[str]:
-    found = (folder / layout.FINDINGS).glob("*.md")
-    return [f"{layout.FINDINGS}/{file.name}" for file in found]
 
 
 def _first_difference(found: bytes, wanted: bytes) -> str:

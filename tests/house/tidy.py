@@ -33,7 +33,7 @@ PURE = (
     *("evidence.layout", "evidence.judge", "evidence.subject", "evidence.seal"),
     *("evidence.verify", "evidence.words", "audit.errors", "audit.plan", "audit.definition.models"),
     *("audit.render.tracker", "audit.render.markdown", "audit.render.visible"),
-    *("audit.render.pagedata", "audit.render.github"),
+    *("audit.render.pagedata", "audit.render.github", "audit.render.documents"),
 )
 """Modules that only decide: no disk, clock, chance, process, network or thread."""
 

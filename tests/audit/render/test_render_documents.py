@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audit import publish
 from audit.render import documents, markdown, tracker, visible
 
 
@@ -195,7 +196,7 @@ def test_logs_are_made_visible(data: bytes, shown: str) -> None:
     assert visible.log(data) == shown
 
 
-# --- check_documents ------------------------------------------------------------------------------
+# --- differences ------------------------------------------------------------------------------------
 
 
 def write(folder: Path, pages: dict[str, bytes]) -> None:
@@ -207,7 +208,7 @@ def write(folder: Path, pages: dict[str, bytes]) -> None:
 def test_check_accepts_what_render_wrote(worlds: ModuleType, tmp_path: Path) -> None:
     made = built(worlds)
     write(tmp_path, documents.render(made))
-    assert documents.check_documents(made, tmp_path) == []
+    assert documents.differences(made, publish.found_documents(tmp_path)) == []
 
 
 def test_check_names_every_difference(worlds: ModuleType, tmp_path: Path) -> None:
@@ -221,7 +222,7 @@ def test_check_names_every_difference(worlds: ModuleType, tmp_path: Path) -> Non
     ledger.write_bytes(ledger.read_bytes() + b"| G9-001 |\n")
     (tmp_path / "findings/gate-0-findings.md").unlink()
     (tmp_path / "findings/gate-9-findings.md").write_text("old", "utf-8")
-    found = documents.check_documents(made, tmp_path)
+    found = documents.differences(made, publish.found_documents(tmp_path))
     assert found[0].startswith(
         "summary.md:3: it differs from what the tracker implies, line=`- Ver"
     )
