@@ -15,7 +15,6 @@ import jinja2
 from audit.render import markdown, tracker
 from evidence import layout
 
-TEMPLATES = Path(__file__).with_name("templates")
 MATRIX_ROWS_MAX = 200
 """Cells printed in the summary before it shows only those that did not pass."""
 STATUS_MEANINGS = (
@@ -116,7 +115,7 @@ def _page(template: str, values: Mapping[str, Any]) -> bytes:
 @functools.cache
 def _environment() -> jinja2.Environment:
     made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
+        loader=jinja2.PackageLoader("audit.render"),
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # this is not HTML: `finalize` quotes for Markdown
         finalize=markdown.finalize,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import importlib.resources
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from typing import Any
 import jinja2
 import markupsafe
 
-from audit.render import documents, pagedata, tracker, visible
+from audit.render import pagedata, tracker, visible
 from audit.render.pagedata import ReportView
 from audit.render.pagelogs import LogExcerpt
 from evidence import layout
@@ -173,7 +174,7 @@ def _policy(style: str, script: str) -> str:
 
 @functools.cache
 def _asset(names: tuple[str, ...]) -> str:
-    folder = documents.TEMPLATES / "report"
+    folder = importlib.resources.files("audit.render") / "templates" / "report"
     return "\n" + "".join((folder / name).read_text("utf-8") for name in names)
 
 
@@ -211,7 +212,7 @@ def _show(value: object) -> object:
 @functools.cache
 def _environment() -> jinja2.Environment:
     made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(documents.TEMPLATES),
+        loader=jinja2.PackageLoader("audit.render"),
         undefined=jinja2.StrictUndefined,
         autoescape=True,
         finalize=_show,

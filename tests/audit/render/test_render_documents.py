@@ -196,7 +196,7 @@ def test_logs_are_made_visible(data: bytes, shown: str) -> None:
     assert visible.log(data) == shown
 
 
-# --- differences ------------------------------------------------------------------------------------
+# --- differences ----------------------------------------------------------------------------------
 
 
 def write(folder: Path, pages: dict[str, bytes]) -> None:

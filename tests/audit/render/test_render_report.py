@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit.render import documents, pagedata, pagelogs, report, tracker, visible
+from audit.render import pagedata, pagelogs, report, tracker, visible
 
 
 def view(worlds: ModuleType, world: Any, logs: pagedata.LogReader) -> report.ReportView:
@@ -148,7 +149,8 @@ def test_claims_stand_beside_what_was_derived(worlds: ModuleType) -> None:
 
 def test_rows_are_as_wide_as_the_script_thinks(worlds: ModuleType) -> None:
     data = data_of(Reader(page(worlds, "toy")))
-    source = (documents.TEMPLATES / "report" / "base.js").read_text("utf-8")
+    folder = Path(report.__file__).with_name("templates") / "report"
+    source = (folder / "base.js").read_text("utf-8")
     rows = {
         "G": data["gates"][0], "S": data["signals"][0], "C": data["cells"][0],
         "A": data["cells"][0][9][0], "L": data["logs"][0],
