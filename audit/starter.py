@@ -11,7 +11,7 @@ import json
 import re
 import shutil
 import tomllib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,9 +48,12 @@ class Found:
     junit: str = ""
 
 
-def starter(root: Path, *, date: str) -> str:
-    """Return a commented `audit.toml` for the repository at `root`; `date` is `YYYY-MM-DD`."""
-    found = _commands(root)
+def starter(root: Path, *, date: str, nox_sessions: Sequence[str] | None = None) -> str:
+    """Return a commented `audit.toml` for the repository at `root`; `date` is `YYYY-MM-DD`.
+
+    `nox_sessions` are those that nox lists; None where it cannot say, and the noxfile is read.
+    """
+    found = _commands(root, nox_sessions)
     audit_id = f"{date}-{_slug(root.resolve().name)}-readiness"
     blocks = [_head(audit_id, root.resolve().name, date, _workflows(root))]
     blocks += [_command(item) for item in found]
@@ -64,9 +67,9 @@ def starter(root: Path, *, date: str) -> str:
     return "\n".join(blocks)
 
 
-def _commands(root: Path) -> list[Found]:
+def _commands(root: Path, nox_sessions: Sequence[str] | None) -> list[Found]:
     """Return what the repository offers, each id once; what wraps others comes first."""
-    wrappers = [*_nox(root), *_tox(root)]
+    wrappers = [*_nox(root, nox_sessions), *_tox(root)]
     found = wrappers or _python(root)
     for finder in _FINDERS:
         found = [*found, *finder(root)]
@@ -77,11 +80,11 @@ def _commands(root: Path) -> list[Found]:
 # --- what is there --------------------------------------------------------------------------------
 
 
-def _nox(root: Path) -> list[Found]:
-    text = _text(root / "noxfile.py")
+def _nox(root: Path, listed: Sequence[str] | None) -> list[Found]:
+    names = _sessions(_text(root / "noxfile.py")) if listed is None else listed
     return [
         Found(_slug(name), "nox", name, _kind(name), "a session of noxfile.py", "noxfile.py")
-        for name in _sessions(text)
+        for name in names
         if name not in _AUDITS
     ]
 

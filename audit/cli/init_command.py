@@ -19,18 +19,21 @@ from audit.errors import Conflict
 def command(repo: Path, as_json: bool, stdout: bool) -> int:
     """Write a starter audit.toml for the repository it stands in.
 
-    Looks for what is there to run (pytest, nox, tox, ruff, mypy, cargo, npm, go, make, CI files)
-    and writes commands, gates and comments that run at once. An existing file is never overwritten.
+    Looks for what is there to run (pytest, nox, tox, ruff, mypy, cargo, npm, go, make, CI files;
+    nox lists its sessions itself, parametrised ones included) and writes commands, gates and
+    comments that run at once. An existing file is never overwritten.
 
     \b
     Examples:
       arco-audit init
       arco-audit init --stdout
     """
+    from audit.runner import nox
     from audit.starter import starter
 
     root = options.root_of(repo)
-    text = starter(root, date=datetime.now(UTC).date().isoformat())
+    date = datetime.now(UTC).date().isoformat()
+    text = starter(root, date=date, nox_sessions=nox.sessions(root))
     path = root / options.DEFINITION
     if stdout:
         screen.say(text.rstrip("\n"))
