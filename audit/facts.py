@@ -61,13 +61,15 @@ def gather(
     as_of: str,
     subject_after: str,
     engine: Iterable[EngineFact],
+    clean: Callable[[str], str] | None = None,
 ) -> Facts:
     """Return the facts of a run that ended at `as_of`.
 
     `run_folder` holds the artifacts of the attempts; `subject_after` is the digest of the subject
-    at the end; `engine` is what the engine observed of itself.
+    at the end; `engine` is what the engine observed of itself. `clean` takes secrets out of what
+    parsing brings to light.
     """
-    read = _Results(plan, run_folder)
+    read = _Results(plan, run_folder, clean)
     for cell in plan.cells:
         read.cell(cell, [attempt for attempt in attempts if attempt.cell == cell.id])
     files, absent = look_up(plan, repository)
@@ -105,6 +107,7 @@ class _Results:
 
     plan: Plan
     folder: Path
+    clean: Callable[[str], str] | None = None
     results: list[ResultFact] = field(default_factory=list)
     tests: list[TestFact] = field(default_factory=list)
     metrics: list[MetricFact] = field(default_factory=list)
@@ -126,7 +129,7 @@ class _Results:
                 try:
                     self._read(cell, result, self._bytes(kept[result.path]), tests)
                 except results.BrokenError as error:
-                    problem = str(error)
+                    problem = self.clean(str(error)) if self.clean else str(error)
             self.results.append(ResultFact(cell.id, result.path, found, problem))
         self.tests += tests.values()
 
@@ -145,7 +148,7 @@ class _Results:
         self, cell: Cell, result: ResultFile, data: bytes, tests: dict[str, TestFact]
     ) -> None:
         if result.format == "junit":
-            for test in results.junit(data):
+            for test in results.junit(data, self.clean):
                 outcome = _outcome(test, cell)
                 if test.key in tests:
                     outcome = results.worse(outcome, tests[test.key].outcome)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -55,8 +55,10 @@ class Test:
     retried: bool
 
 
-def junit(data: bytes) -> list[Test]:
+def junit(data: bytes, clean: Callable[[str], str] | None = None) -> list[Test]:
     """Return the tests of a JUnit file, one per key, in order of first appearance.
+
+    `clean` takes out of each attribute what must not be seen: XML can spell it in endless ways.
 
     A test case with several outcomes has the worst of them, and so has a key that stands there
     twice. `flakyFailure` and its kind, beside no failure, mean passed after failing: `retried`.
@@ -64,7 +66,7 @@ def junit(data: bytes) -> list[Test]:
     Raises:
         BrokenError: no XML, cut off, with a document type, of another kind, or against itself.
     """
-    reader = _Reader()
+    reader = _Reader(clean)
     parser = expat.ParserCreate()
     parser.buffer_text = True
     parser.StartElementHandler = reader.start
@@ -129,6 +131,7 @@ class _Case:
 class _Reader:
     """Collects test cases while expat walks; keeps no text and no tree."""
 
+    clean: Callable[[str], str] | None = None
     tests: list[Test] = field(default_factory=list)
     suites: list[_Suite] = field(default_factory=list)
     case: _Case | None = None
@@ -136,6 +139,8 @@ class _Reader:
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         name = tag.rpartition(":")[2].lower()
+        if self.clean is not None:
+            attributes = {key: self.clean(value) for key, value in attributes.items()}
         self.depth += 1
         if self.depth == 1 and name not in _ROOTS:
             raise BrokenError(f"it begins with <{tag:.60}>, not with <testsuites> or <testsuite>")

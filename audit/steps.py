@@ -478,6 +478,7 @@ def _judge(prepared: Prepared, run: Run) -> tuple[Records, Mapping[str, Any]]:
             as_of=run.end_utc,
             subject_after=after,
             engine=(_plan_sealed(prepared), _tracker_valid(tracker_problem)),
+            clean=prepared.redactor.text if prepared.redactor.active else None,
         )
 
     after = prepared.repository.subject_after(prepared.plan.subject, outputs)

@@ -7,7 +7,7 @@ for, and the stream that replaces them. Nothing here opens a file or reads the e
 from __future__ import annotations
 
 import base64
-import html
+import itertools
 import json
 import os
 import re
@@ -258,8 +258,20 @@ def _spellings(value: str) -> set[bytes]:
     for ascii_only in (True, False):
         escaped = json.dumps(value, ensure_ascii=ascii_only)[1:-1]
         spellings |= {_bytes(escaped), _bytes(escaped.replace("/", "\\/"))}
-    spellings |= {_bytes(html.escape(value, quote)) for quote in (True, False)}
+    spellings.update(map(_bytes, _xml_forms(value)))
     return spellings
+
+
+def _xml_forms(value: str) -> Iterator[str]:
+    """Yield what writers of XML and HTML make of a value: they agree on `&` and `<` alone."""
+    escaped = value.replace("&", "&amp;").replace("<", "&lt;")
+    ways = ((">", ("&gt;",)), ('"', ("&quot;", "&#34;")), ("'", ("&#x27;", "&#39;", "&apos;")))
+    choices = [[(sign, way) for way in (sign, *others)] for sign, others in ways if sign in value]
+    for chosen in itertools.product(*choices):
+        text = escaped
+        for sign, way in chosen:
+            text = text.replace(sign, way)
+        yield text
 
 
 def _base64_forms(data: bytes) -> Iterator[bytes]:

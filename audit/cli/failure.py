@@ -72,7 +72,8 @@ def _lost(code: int) -> int:
         return code
     why = (problem.strerror or str(problem)).lower()
     step = "make room for the output; what a run recorded is told by arco-audit status"
-    output.say(f"error: the output could not be written: {why}\n  next: {step}", error=True)
+    output.say(f"error: the output could not be written: {why}", error=True)
+    output.say(f"  next: {step}", error=True)
     return code or USAGE
 
 
@@ -128,13 +129,13 @@ def _tell(said: Sequence[AuditError]) -> int:
     for item in said:
         _line("error: ", str(item))
         if item.next_step:
-            output.say(f"  next: {output.one_line(item.next_step)}", error=True)
+            output.say(f"  next: {item.next_step}", error=True)
     return said[0].exit_code
 
 
 def _line(word: str, text: str) -> None:
     cut = text if len(text) <= TEXT_CHARS_MAX else text[:TEXT_CHARS_MAX] + "…"
-    output.say(click.style(word, fg="red", bold=True) + output.one_line(cut), error=True)
+    output.say(click.style(word, fg="red", bold=True) + cut, error=True)
 
 
 # --- faults of ours -------------------------------------------------------------------------------
@@ -152,7 +153,7 @@ def _internal(error: BaseException) -> int:
         _tell([AuditError(f"internal error: {kind}", place=place, next_step=step)])
     else:
         _line("internal error: ", kind)
-        output.say(f"  {output.one_line(step)}", error=True)
+        output.say(f"  {step}", error=True)
     return INTERNAL
 
 

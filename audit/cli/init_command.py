@@ -36,7 +36,7 @@ def command(repo: Path, as_json: bool, stdout: bool) -> int:
     text = starter(root, date=date, nox_sessions=nox.sessions(root))
     path = root / options.DEFINITION
     if stdout:
-        screen.say(text.rstrip("\n"))
+        screen.say(text.rstrip("\n"), lines=True)
         return READY
     try:
         with path.open("x", encoding="utf-8") as stream:

@@ -43,10 +43,10 @@ def prepare() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def say(text: str = "", *, error: bool = False) -> None:
-    """Print one text, without anything in it that could steer a terminal."""
+def say(text: str = "", *, error: bool = False, lines: bool = False) -> None:
+    """Print one line, or some `lines`, without anything in it that could steer a terminal."""
     try:
-        click.echo(plain(text), err=error)
+        click.echo(plain(text) if lines else one_line(text), err=error)
     except OSError as problem:
         lose(sys.stderr if error else sys.stdout, problem)
 

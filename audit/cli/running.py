@@ -145,7 +145,7 @@ def _tell_github(finished: steps.Finished, as_json: bool) -> None:
         _append(output, github.outputs(values))
     if on_github:
         for name, tail in _tails(finished):
-            screen.say(github.group(f"log of {name}", tail))
+            screen.say(github.group(f"log of {name}", tail), lines=True)
         for line in github.annotate(finished.tracker):
             screen.say(line)
 

@@ -91,7 +91,10 @@ def _width(text: str) -> int:
 def as_json(value: Any) -> None:
     """Print a JSON value in canonical form; what could steer a terminal is escaped as JSON does."""
     text = codec.encode(value).decode("utf-8", "replace").rstrip("\n")
-    say("".join(char if char.isprintable() or char == "\n" else _in_json(char) for char in text))
+    say(
+        "".join(char if char.isprintable() or char == "\n" else _in_json(char) for char in text),
+        lines=True,
+    )
 
 
 def _in_json(char: str) -> str:

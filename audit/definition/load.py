@@ -70,7 +70,7 @@ def load(path: FilePath) -> Definition:
 def parse(data: bytes, name: str = "audit.toml") -> Definition:
     """Return the definition in `data`; `name` is the file in messages. Raises `Invalid`."""
     text = _decoded(data, name)
-    value = _frozen(_toml(text, name))
+    value = _toml(text, name)
     try:
         definition = Definition.model_validate(value)
         problems = list(rules.troubles(definition))
@@ -127,7 +127,7 @@ def _decoded(data: bytes, name: str) -> str:
 
 def _toml(text: str, name: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(text, parse_float=Decimal)
+        frozen: dict[str, Any] = _frozen(tomllib.loads(text, parse_float=Decimal))
     except tomllib.TOMLDecodeError as error:
         message = str(error)
         found = re.search(r" \(at line (\d+), column (\d+)\)$", message)
@@ -145,6 +145,7 @@ def _toml(text: str, name: str) -> dict[str, Any]:
             place=name,
             next_step="compare it with what `arco-audit init` writes",
         ) from error
+    return frozen
 
 
 def _frozen(value: Any) -> Any:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from evidence import layout
+from evidence import journal, layout
 from tests.e2e import process_kit as kit
 
 SLOW = """
@@ -142,8 +142,8 @@ def test_a_terminal_shows_what_runs_and_ctrl_c_ends_it(slow: Path, tmp_path: Pat
     assert kit.call(slow, "verify", "a").returncode == 0
 
 
-def ended(folder: Path) -> list[kit.journal.Ended]:
-    return [item for item in kit.told(folder).records if isinstance(item, kit.journal.Ended)]
+def ended(folder: Path) -> list[journal.Ended]:
+    return [item for item in kit.told(folder).records if isinstance(item, journal.Ended)]
 
 
 def test_keys_pressed_again_and_again_change_nothing(slow: Path) -> None:
