@@ -117,12 +117,21 @@ def redacted(plan: Plan, text: Callable[[str], str]) -> Plan:
         replace(
             cell,
             argv=tuple(text(word) for word in cell.argv),
-            cmd=text(cell.cmd),
+            cmd=_redacted_line(cell, text),
             env=tuple(text(pair) for pair in cell.env),
         )
         for cell in plan.cells
     )
     return replace(plan, cells=cells)
+
+
+def _redacted_line(cell: Cell, text: Callable[[str], str]) -> str:
+    """The line of a cell, made of its redacted words: a shell's quotes can hide a secret."""
+    if cell.cmd in cell.argv:
+        return text(cell.cmd)
+    words = shlex.split(cell.cmd)
+    clean = [text(word) for word in words]
+    return text(cell.cmd if clean == words else shlex.join(clean))
 
 
 # --- the audit and its rules ----------------------------------------------------------------------

@@ -13,6 +13,7 @@ from audit.runner import children, marker
 from evidence import codec, journal, layout, model
 
 ROOT = Path(__file__).parents[2]
+WHO = ("-c", "user.name=Tester", "-c", "user.email=tester@example.invalid")
 LONG_S = 120.0
 """When a wait is given up: far beyond what anything here takes."""
 
@@ -24,7 +25,7 @@ def make_repository(path: Path, definition: str, **files: str) -> Path:
     for name, text in {"README.md": "a toy\n", **wanted}.items():
         (path / name).write_text(text)
     for words in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "a toy"]):
-        subprocess.run(["git", *words], cwd=path, check=True)
+        subprocess.run(["git", *WHO, *words], cwd=path, check=True)
     return path
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import random
+import shlex
 import sys
 import urllib.parse
 from pathlib import Path
@@ -93,6 +94,8 @@ def test_canary_secrets_leak_nowhere(
         for seed in range(6)
     )
     argv = f'[[command]]\nid = "argv"\nrun = ["echo", {quoted}]\n'
+    typed = json.dumps(shlex.join(["echo", SECRETS["DEPLOY_TOKEN"]]))
+    argv += f'[[command]]\nid = "typed"\nrun = {typed}\n'
     text = (
         AUDIT
         + 'jobs = 2\n[secrets]\nenv = ["DECLARED"]\n[environment]\nrecord = ["*"]\n'
