@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -112,13 +113,53 @@ def load(folder: Path) -> Records:
             place=str(folder),
             next_step=f"arco-audit resume {folder}",
         )
-    return Records(
+    records = Records(
         folder,
         record(folder, layout.PLAN, Plan),
         record(folder, layout.RUN, Run),
         record(folder, layout.FACTS, Facts),
         record(folder, layout.DECISION, Decision),
     )
+    if not _fit(records):
+        raise Corrupt(
+            "its records are not of one run",
+            place=str(folder),
+            next_step=f"arco-audit verify {folder}",
+        )
+    return records
+
+
+def _fit(records: Records) -> bool:
+    """Whether the records speak of the same cells, gates, signals and conditions."""
+    plan, decision = records.plan, records.decision
+    signals = [(item.id, len(item.conditions)) for item in plan.signals]
+    cells = [item.id for item in plan.cells]
+    gates = [item.id for item in plan.gates]
+    return (
+        [(item.id, len(item.conditions)) for item in decision.signals] == signals
+        and [item.cell for item in decision.cells] == cells
+        and [item.id for item in decision.gates] == gates
+        and {item.gate for item in plan.signals} <= set(gates)
+        and {attempt.cell for attempt in records.run.attempts} <= set(cells)
+        and all(map(_is_instant, _instants(records)))
+    )
+
+
+def _instants(records: Records) -> Iterator[str]:
+    """Every time that is reckoned with."""
+    run, facts = records.run, records.facts
+    yield from (run.start_utc, run.end_utc, facts.as_of, records.decision.as_of)
+    yield from (item.end_utc for item in facts.attempts)
+    for attempt in run.attempts:
+        yield from (attempt.start_utc, attempt.end_utc)
+
+
+def _is_instant(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return text.endswith("Z")
 
 
 def record(folder: Path, name: str, cls: type[T]) -> T:

@@ -27,6 +27,8 @@ FILE_BYTES_MAX = 4 * 2**20
 """A definition that people write is far below this."""
 PROBLEMS_MAX = 100
 """Problems told at once."""
+NEXT_STEP = "write it as `arco-audit init --stdout` does"
+"""What to do where a problem itself says what is wanted."""
 
 
 def load(path: FilePath) -> Definition:
@@ -90,7 +92,7 @@ def _invalid(problems: Iterable[Trouble], lines: Lines, name: str) -> Invalid:
         Invalid(
             item.problem,
             place=f"{name}:{lines.of(item.path)}: {dotted(item.path)}".removesuffix(": "),
-            next_step=item.next_step,
+            next_step=item.next_step or NEXT_STEP,
         )
         for item in ordered[:PROBLEMS_MAX]
     ]

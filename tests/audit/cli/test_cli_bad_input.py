@@ -8,6 +8,7 @@ from __future__ import annotations
 import bz2
 import errno
 import gzip
+import json
 import lzma
 import os
 import random
@@ -226,6 +227,48 @@ def test_what_is_no_file_is_no_record(
         assert said.code in (0, 2, 3), (words, said.err)
         assert "internal" not in said.err
         assert words != ["verify"] or said.code == 3
+
+
+VALUES: tuple[Any, ...] = (None, -1, 10**30, "", "\x1b[31m", "GO", [], {}, "../x", "9999-99-99")
+
+
+def edited(value: Any, chance: random.Random) -> Any:
+    """The value with one of its leaves or branches taken out, doubled or replaced."""
+    places: list[tuple[Any, Any]] = []
+    waiting = [value]
+    while waiting:
+        parent = waiting.pop()
+        keys = list(parent) if isinstance(parent, dict) else range(len(parent))
+        places += [(parent, key) for key in keys]
+        waiting += [parent[key] for key in keys if isinstance(parent[key], dict | list)]
+    parent, key = chance.choice(places)
+    match chance.randrange(4):
+        case 0:
+            del parent[key]
+        case 1 if isinstance(parent, list):
+            parent.append(parent[key])
+        case 2 if isinstance(parent[key], str):
+            parent[key] += "x"
+        case _:
+            parent[key] = chance.choice(VALUES)
+    return value
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_records_that_somebody_edited_are_no_fault_of_ours(
+    call: Any, toy: Path, sealed: dict[str, Path], seed: int
+) -> None:
+    folder = copy_of(call, toy, sealed)
+    chance = random.Random(seed)
+    path = folder / chance.choice([name for name in RECORDS if name.endswith(".json")])
+    path.write_bytes(codec.encode(edited(json.loads(path.read_bytes()), chance)))
+    for words in READERS:
+        said = call(*words, folder, "--repo", toy)
+        assert said.code in (0, 1, 2, 3), (words, said.err)
+    assert call("verify", folder).code == 3
+    out = toy.parent / "out"
+    for words in (["report", "--out", str(out / "page.html")], ["render", "--out", str(out)]):
+        assert call(*words, "--repo", toy, folder).code in (0, 2, 3)
 
 
 def test_a_damaged_package_is_refused(call: Any, toy: Path, tmp_path: Path) -> None:

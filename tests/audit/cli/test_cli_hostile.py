@@ -47,7 +47,7 @@ def test_hostile_names_in_the_repository(call: Any, make_toy: Make) -> None:
 def test_a_folder_with_a_hostile_name(call: Any, make_toy: Make, tmp_path: Path) -> None:
     repo = make_toy(AUDIT + cell("one", "true"), name="plain")
     for name in (
-        "a\nfinal root: 00",
+        "a\nverdict: GO",
         "b\x1b]0;x\x07",
         "c\u202e",
         "d e'f\"g",
@@ -59,7 +59,7 @@ def test_a_folder_with_a_hostile_name(call: Any, make_toy: Make, tmp_path: Path)
             said = call(*words, "--repo", path)
             assert said.code in (0, 1), (name, said.err)
             assert not {"\x1b", "\x07", "\u202e"} & set(said.out + said.err)
-            assert "\nfinal root: 00" not in said.out
+            assert "\nverdict: GO" not in said.out
 
 
 def test_hostile_artifacts_are_refused_with_a_reason(call: Any, make_toy: Make) -> None:
