@@ -434,7 +434,7 @@ def _close(begun: Begun, attempts: tuple[Attempt, ...], clock: runner.Clock) -> 
 
 def _run_record(begun: Begun, attempts: tuple[Attempt, ...], closed_utc: str) -> Run:
     prepared = begun.prepared
-    text = prepared.redactor.text
+    text, short = prepared.redactor.text, prepared.redactor.uncovered
     wanted = (*RECORDED, *prepared.plan.rules.record_env)
     names = [
         name
@@ -455,7 +455,10 @@ def _run_record(begun: Begun, attempts: tuple[Attempt, ...], closed_utc: str) ->
             Variable("python", platform.python_version()),
             Variable("system", f"{platform.system()} {platform.release()}"),
         ),
-        environment=tuple(Variable(name, text(os.environ[name])) for name in names),
+        environment=tuple(
+            Variable(name, f"[redacted:{name}]" if name in short else text(os.environ[name]))
+            for name in names
+        ),
         uncovered=prepared.redactor.uncovered,
         resumed=begun.resumed,
         attempts=attempts,

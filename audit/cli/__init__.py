@@ -8,6 +8,7 @@ file.
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 from typing import NoReturn
 
@@ -83,4 +84,7 @@ def group() -> None:
 
 def main() -> NoReturn:
     """Run the command line and exit with its code."""
-    sys.exit(failure.run(group))
+    code = failure.run(group)
+    # All is said; a Ctrl-C from here on would only print a traceback of Python's own end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(code)

@@ -13,7 +13,7 @@ from typing import Any
 
 from audit.cli import failure
 from evidence import layout
-from tests.audit.cli.bad_input_kit import AUDIT, Make, Patch, folder_of, gate
+from tests.audit.cli.bad_input_kit import AUDIT, Make, Patch, cell, folder_of, gate
 
 # --- secrets --------------------------------------------------------------------------------------
 
@@ -128,3 +128,14 @@ def test_exit_codes_are_what_they_are_said_to_be() -> None:
     codes = (failure.READY, failure.NOT_READY, failure.USAGE, failure.UNVERIFIED)
     assert codes == (0, 1, 2, 3)
     assert (failure.INTERNAL, failure.INTERRUPTED) == (70, 130)
+
+
+def test_a_secret_too_short_to_be_found_is_not_recorded_either(
+    call: Any, make_toy: Make, monkeypatch: Patch
+) -> None:
+    monkeypatch.setenv("TINY_TOKEN", "q7z")
+    toy = make_toy(AUDIT + '[environment]\nrecord = ["*"]\n' + cell("a", "true")).path
+    call("run", "--repo", toy)
+    record = (folder_of(toy) / layout.RUN).read_text()
+    assert '"[redacted:TINY_TOKEN]"' in record
+    assert '"q7z"' not in record
