@@ -57,14 +57,18 @@ def _machine() -> Iterator[Finding]:
     secrets = find_secrets(dict(os.environ))
     uncovered = Redactor(secrets).uncovered
     if uncovered:
-        yield Finding(
-            "secrets",
-            "warning",
-            f"too short to be redacted names=`{', '.join(uncovered)}`",
-            "use secrets of at least 8 bytes, or keep them out of the environment",
-        )
+        yield _uncovered(uncovered)
     else:
         yield Finding("secrets", "ok", f"variables that would be redacted: {len(secrets)}")
+
+
+def _uncovered(names: tuple[str, ...]) -> Finding:
+    return Finding(
+        "secrets",
+        "warning",
+        f"too short to be redacted names=`{', '.join(names)}`",
+        "use secrets of at least 8 bytes, or keep them out of the environment",
+    )
 
 
 def _repository(wish: steps.Wish) -> Iterator[Finding]:
@@ -121,6 +125,8 @@ def _definition(wish: steps.Wish, repository: Repository) -> Iterator[Finding]:
     except AuditError as error:
         yield Finding("definition", "error", str(error), error.next_step)
         return
+    if prepared.redactor.uncovered:
+        yield _uncovered(prepared.redactor.uncovered)
     yield from _programs(prepared, shutil.which)
 
 

@@ -26,7 +26,7 @@ from evidence.model import Cell, Plan, ResultFile, Status, Subject, Tool
 __all__ = ["check_label", "compile_plan", "load_claims", "order", "redacted", "tree_lines"]
 
 NOX_FILE = "noxfile.py"
-NOX_REPORT = ".nox-{cell}.json"
+NOX_REPORT = "nox-{cell}.json"
 """Where nox writes what happened to its sessions, below the first output root: that folder exists
 when commands run, and what lies there never makes the tree dirty."""
 

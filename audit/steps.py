@@ -250,10 +250,12 @@ def _unused(prepared: Prepared) -> None:
     path = prepared.path / layout.JOURNAL
     told = journal.read(path.read_bytes()) if path.exists() else None
     if archive.is_sealed(prepared.path) or (told and told.records):
+        resume = f", or continue it: arco-audit resume {prepared.folder}"
         raise Conflict(
             f"a run of this label exists label=`{prepared.plan.label}`",
             place=str(prepared.path),
-            next_step="choose another --label, or continue it with arco-audit resume",
+            next_step="choose another --label"
+            + ("" if archive.is_sealed(prepared.path) else resume),
         )
     path.unlink(missing_ok=True)
 

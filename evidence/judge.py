@@ -104,7 +104,7 @@ def test_key(text: str) -> str:
 def _signal(signal: Signal, bench: _Bench) -> SignalDecision:
     answers = [bench.answer(condition) for condition in signal.conditions]
     status = _status(signal.conditions, [answer for answer, _ in answers])
-    reason, next_step = _explain(signal, answers)
+    reason, next_step = _explain(signal, answers, bench)
     decided = tuple(
         ConditionDecision(words.describe(condition), answer, text)
         for condition, (answer, text) in zip(signal.conditions, answers, strict=True)
@@ -130,7 +130,7 @@ def _status(conditions: Sequence[Condition], answers: Sequence[Answer]) -> Statu
     return "NO-GO"
 
 
-def _explain(signal: Signal, answers: Sequence[Verdict]) -> tuple[str, str]:
+def _explain(signal: Signal, answers: Sequence[Verdict], bench: _Bench) -> tuple[str, str]:
     if all(condition.kind in PRECONDITIONS for condition in signal.conditions):
         step = f"write down in closes_when of `{signal.id}` what closes it"
         return "it has no exit condition, and emptiness is not success", step
@@ -139,7 +139,10 @@ def _explain(signal: Signal, answers: Sequence[Verdict]) -> tuple[str, str]:
         return words.all_of(len(answers), "condition", "met"), ""
     first = open_[0]
     more = f" (and {len(open_) - 1} more)" if len(open_) > 1 else ""
-    return answers[first][1] + more, words.next_step(signal.conditions[first], answers[first][0])
+    condition, (answer, reason) = signal.conditions[first], answers[first]
+    open_cells = [bench.cell(name) for name in getattr(condition, "cells", ())]
+    not_passed = [cell for cell in open_cells if not cell.passed]
+    return reason + more, words.next_step(condition, answer, not_passed)
 
 
 def _worst_by_id(signals: Sequence[SignalDecision]) -> dict[str, SignalDecision]:
@@ -350,7 +353,7 @@ class _Bench:
             return refusal
         tests = _matching(self._pool(condition.cells), condition.pattern)
         if not tests:
-            return "missing", f"no test matches {condition.pattern}"
+            return "missing", f"no test matches {condition.pattern}{self._broken_off(condition)}"
         if condition.every:
             told = {test.cell for test in tests}
             for name in condition.cells:
@@ -361,6 +364,11 @@ class _Bench:
         if bad:
             return "no", words.listed(bad)
         return "met", f"{words.count(len(tests), 'test')} passed"
+
+    def _broken_off(self, condition: TestPassed) -> str:
+        """Why a test may be missing although it stands in the source: its cell did not pass."""
+        failed = [name for name in condition.cells if not self.cell(name).passed]
+        return f"; {failed[0]} {words.outcome(self.cell(failed[0]))}" if failed else ""
 
     def _pool(self, cells: tuple[str, ...]) -> _Tests:
         """The tests of some cells, sorted by key."""

@@ -108,54 +108,9 @@ class Report:
     decision: Decision | None
 
     @property
-    def lines(self) -> list[str]:
-        """The report as plain lines for people, one per step and one per finding."""
-        text = []
-        for step in self.steps:
-            word = "ok" if not step.findings else "FAILED"
-            text.append(
-                f"{step.number:>2}  {word if step.checked else 'not checked':<11}  {step.title}"
-            )
-            text += [
-                f"      {_visible(finding.place)}: {_visible(finding.problem)}"
-                for finding in step.findings
-            ]
-        if self.expected:
-            note = {
-                "final": "nothing was edited since it was sealed",
-                "plan": "that is what was promised; only the final root shows every edit",
-            }[self.expected]
-            text.append(f"expected root is the {self.expected} root: {note}")
-        elif self.ok:
-            text.append(
-                "consistent in itself; with --expect-root ROOT an edit of everything shows too"
-            )
-        if self.decision is not None:
-            text.append(f"decision, derived again: {self.decision.verdict}")
-        text.append("VERIFIED" if self.ok else "NOT VERIFIED")
-        return text
-
-    @property
     def ok(self) -> bool:
         """Whether every step was checked and found nothing."""
         return all(step.checked and not step.findings for step in self.steps)
-
-
-def _visible(text: str) -> str:
-    """Text from a bundle on one line of a terminal: nothing in it can pass for a line of ours."""
-    return "".join(char if char.isprintable() else seal.escape(char) for char in text)
-
-
-def value_of(report: Report) -> dict[str, Any]:
-    """Return a report as a JSON value, for machines."""
-    return {
-        "ok": report.ok,
-        "plan_root": report.plan_root,
-        "final_root": report.final_root,
-        "expected": report.expected,
-        "verdict": report.decision.verdict if report.decision else None,
-        "steps": codec.to_value(report.steps),
-    }
 
 
 @dataclass(slots=True)
@@ -590,4 +545,9 @@ def _expected(case: _Case) -> None:
     elif case.expect_root == case.plan_root:
         case.expected = "plan"
     else:
-        case.find(layout.CHECKPOINT, f"the expected root is neither root: {case.expect_root:.80}")
+        case.find(
+            layout.CHECKPOINT,
+            f"the expected root {case.expect_root:.64} is neither the final root"
+            f" {case.final_root or 'not found'} nor the plan root {case.plan_root or 'not found'}:"
+            " it is that of another run, or this one was edited",
+        )

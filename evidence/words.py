@@ -56,16 +56,19 @@ def describe(condition: Condition) -> str:
             return f"evidence of {condition.command} carried over from {condition.run}"
 
 
-def next_step(condition: Condition, answer: Answer) -> str:
-    """Return what the owner of an open condition does next."""
+def next_step(condition: Condition, answer: Answer, not_passed: Sequence[CellDecision] = ()) -> str:
+    """Return what the owner of an open condition does next.
+
+    `not_passed` are the cells that the condition looks at and that did not pass.
+    """
     match condition:
-        case TestPassed() if answer == "missing":
+        case TestPassed() if answer == "missing" and not not_passed:
             return (
                 f"write a test that matches {condition.pattern},"
                 f" or see why {listed(condition.cells)} did not run it"
             )
         case CommandPassed() | TestPassed() | MetricWithin():
-            return _next_step_of_cells(condition.cells, answer)
+            return _next_step_of_cells(condition.cells, answer, not_passed)
         case FilePresent():
             verb = "complete" if answer == "no" else "write"
             return f"{verb} {condition.path} and commit it"
@@ -75,20 +78,33 @@ def next_step(condition: Condition, answer: Answer) -> str:
         case EngineFactHolds():
             return "see the findings of this gate; the definition or the run is incomplete"
         case ApprovalGiven():
-            return f"ask {condition.role} to review this run and approve it"
+            return f"{condition.role} reviews and approves it; this version cannot record that yet"
         case ExternalAttached():
-            return f"{condition.role} brings {condition.artifact} and approves it"
+            return (
+                f"{condition.role} brings {condition.artifact} and approves it;"
+                " this version cannot record that yet"
+            )
         case CarriedOver():
-            return f"run {condition.command} again, or name a run whose evidence is still valid"
+            return f"run {condition.command} again; this version cannot carry evidence over yet"
 
 
-def _next_step_of_cells(cells: Sequence[str], answer: Answer) -> str:
+def _next_step_of_cells(
+    cells: Sequence[str], answer: Answer, not_passed: Sequence[CellDecision]
+) -> str:
     if answer in ("stale", "wrong_subject"):
         return "run the audit again on the tree as it is"
-    if answer in ("missing", "broken"):
-        return f"see why {listed(cells)} left no such evidence, then run again"
-    logs = [layout.log_path(name, 1, 1) for name in cells]
-    return f"mend what {listed(logs)} reports, then run again"
+    names = [decided.cell for decided in not_passed] or list(cells)
+    results = {decided.result for decided in not_passed}
+    if results == {"could_not_run"}:
+        return f"make {listed(names)} able to run here: {not_passed[0].reason}"
+    logs = listed([layout.log_path(name, 1, 1) for name in names])
+    if results == {"timed_out"}:
+        return f"read {logs}, then raise the time limit or make it faster"
+    if results & {"failed", "passed"}:
+        return f"mend what {logs} reports, then run again"
+    if answer == "no":
+        return f"mend what {logs} reports, then run again"
+    return f"see why {listed(names)} left no such evidence, then run again"
 
 
 def said(attempt: AttemptFact) -> str:

@@ -9,7 +9,7 @@ import click
 
 from audit.cli import options, screen
 from audit.cli.failure import READY
-from audit.errors import Conflict
+from audit.errors import Conflict, Invalid
 
 
 @click.command("init")
@@ -32,6 +32,12 @@ def command(repo: Path, as_json: bool, stdout: bool) -> int:
     from audit.starter import starter
 
     root = options.root_of(repo)
+    if not (root / ".git").exists():
+        raise Invalid(
+            "there is no git repository, and an audit is about a commit",
+            place=str(root),
+            next_step="git init, or stand in the repository that is to be audited",
+        )
     date = datetime.now(UTC).date().isoformat()
     text = starter(root, date=date, nox_sessions=nox.sessions(root))
     path = root / options.DEFINITION
@@ -51,5 +57,6 @@ def command(repo: Path, as_json: bool, stdout: bool) -> int:
         screen.as_json({"written": str(path)})
     else:
         screen.say(f"written: {path}")
-        screen.say("next: read it, commit it, then arco-audit run")
+        screen.say("next: read it; put release_evidence/ into .gitignore, or commit your runs;")
+        screen.say("      commit audit.toml, then arco-audit run")
     return READY

@@ -43,8 +43,9 @@ def command(run: str, repo: Path, definition: Path | None, as_json: bool) -> int
     else:
         for path in written:
             screen.say(f"published: {path}")
-        screen.say(f"the evidence has {size} bytes" + (f", budget {budget}" if budget else ""))
-        screen.say(f"next: git add {shlex.join(commit)}")
+        limit = f", of a budget of {budget / 1e6:.1f} MB" if budget else ""
+        screen.say(f"the evidence of this run takes {size / 1e6:.1f} MB{limit}")
+        screen.say(f"next: git add --force {shlex.join(commit)}")
     if budget is not None and size > budget:
         screen.say(
             f"warning: the evidence is over its budget bytes=`{size}` budget=`{budget}`;"

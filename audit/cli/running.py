@@ -39,6 +39,8 @@ def show_plan(wish: steps.Wish, as_json: bool) -> int:
     for note in definition.notes:
         screen.say(f"note: {note}")
     screen.say(f"plan root: {prepared.plan_root}")
+    if not wish.label:
+        screen.say("note: a run gets another root, unless --label says what it is called")
     return READY
 
 
@@ -112,6 +114,7 @@ def _tell(prepared: steps.Prepared, finished: steps.Finished, as_json: bool) -> 
     paths = {
         "summary": f"{folder}/{layout.DOCUMENTS}/{layout.SUMMARY}",
         "report": f"{folder}/{layout.REPORT}",
+        "logs": f"{folder}/{layout.LOGS}/",
         "evidence": folder,
     }
     roots = {"plan_root": finished.point.plan_root, "final_root": finished.point.final_root}

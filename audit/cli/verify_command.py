@@ -13,7 +13,7 @@ import click
 from audit.cli import options, screen
 from audit.cli.failure import READY, UNVERIFIED
 from audit.errors import Invalid
-from evidence import layout
+from evidence import account, archive, layout
 from evidence import verify as verifier
 from evidence.folder import Folder, in_threads
 
@@ -61,26 +61,28 @@ def _verify(folder: Path, expect_root: str, as_json: bool) -> int:
     gc.disable()  # records make no cycles, and looking for some costs a fifth of the time
     report = verifier.verify(Folder(str(folder)), expect_root=expect_root, each=in_threads)
     if as_json:
-        screen.as_json({**verifier.value_of(report), "bundle": str(folder)})
+        screen.as_json({**account.value(report), "bundle": str(folder)})
     else:
         screen.say(f"bundle: {folder}")
-        for line in report.lines:
+        for line in account.lines(report):
             screen.say(screen.coloured(line) if line in screen.COLOURS else line)
+        if (folder / layout.JOURNAL).exists() and not archive.is_sealed(folder):
+            screen.say(f"this run was not finished; next: arco-audit resume {folder}")
     return READY if report.ok else UNVERIFIED
 
 
 def _unpacked(path: Path, into: Path) -> Path:
     """Unpack a bundle with the `data` filter, which refuses links out, devices and `..`."""
     try:
-        with tarfile.open(path) as archive:
+        with tarfile.open(path) as packed:
             size = 0
-            for member in archive:
+            for member in packed:
                 size += member.size
                 if size > UNPACKED_BYTES_MAX:
                     raise Invalid(
                         f"unpacks to more than bytes=`{UNPACKED_BYTES_MAX}`", place=str(path)
                     )
-                archive.extract(member, into, filter="data")
+                packed.extract(member, into, filter="data")
     except Invalid:
         raise
     except Exception as error:  # each unpacker has errors of its own for damaged bytes:

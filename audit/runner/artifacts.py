@@ -70,7 +70,9 @@ def clear_results(root: Path, cell: Cell) -> None:
 
 
 def keep(root: Path, folder: Path, cell: Cell, number: int, redactor: Redactor) -> Kept:
-    """Copy what a cell left into the bundle, redacted, synced. One sync a file.
+    """Copy what a cell left into the bundle, redacted and synced; one sync a file.
+
+    A nox report is ours, so it is taken away once it is kept.
 
     Raises:
         Unavailable: the bundle cannot be written.
@@ -93,8 +95,10 @@ def keep(root: Path, folder: Path, cell: Cell, number: int, redactor: Redactor) 
             refusals.append(str(refused))
             continue
         artifacts.append(artifact)
-        if formats.get(source) == "nox" and artifact.bytes <= REPORT_BYTES_MAX:
-            reports.append((folder / artifact.path).read_bytes())
+        if formats.get(source) == "nox":
+            (root / source).unlink(missing_ok=True)  # ours: the plan asked for it
+            if artifact.bytes <= REPORT_BYTES_MAX:
+                reports.append((folder / artifact.path).read_bytes())
     return Kept(tuple(artifacts), _short(refusals), tuple(reports))
 
 

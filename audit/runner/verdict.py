@@ -35,7 +35,9 @@ def verdict(cell: Cell, ending: Ending, reports: Sequence[bytes] = ()) -> tuple[
     if code in cell.skipped_exit_codes:
         return "skipped", ending.last_line or f"gave no reason exit_code=`{code}`"
     if code not in cell.accept_exit_codes:
-        return "failed", f"exit_code=`{code}`"
+        return "failed", f"exit_code=`{code}`" + (
+            f": {ending.last_line}" if ending.last_line else ""
+        )
     promised = sum(result.format == "nox" for result in cell.results)
     if len(reports) < promised:
         return "could_not_run", "its nox report is not there, so a skip would not be seen"

@@ -21,6 +21,7 @@ KERNEL = (
     "words",
     "judge",
     "verify",
+    "account",
     "folder",
 )
 """The kernel's modules in the order of their imports."""
@@ -60,7 +61,7 @@ def _load(name, source):
 '''
 
 _TAIL = """
-from evidence import codec, folder, verify  # noqa: E402
+from evidence import account, codec, folder, verify  # noqa: E402
 
 
 def main(words):
@@ -83,9 +84,9 @@ def main(words):
     source = folder.Folder(options.bundle)
     report = verify.verify(source, expect_root=root or "", each=folder.in_threads)
     if options.json:
-        text = codec.encode(verify.value_of(report))
+        text = codec.encode(account.value(report))
     else:
-        text = ("\\n".join(report.lines) + "\\n").encode("utf-8", "replace")
+        text = ("\\n".join(account.lines(report)) + "\\n").encode("utf-8", "replace")
     sys.stdout.buffer.write(text)
     return 0 if report.ok else 3
 

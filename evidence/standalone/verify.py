@@ -1591,16 +1591,19 @@ def describe(condition: Condition) -> str:
             return f"evidence of {condition.command} carried over from {condition.run}"
 
 
-def next_step(condition: Condition, answer: Answer) -> str:
-    """Return what the owner of an open condition does next."""
+def next_step(condition: Condition, answer: Answer, not_passed: Sequence[CellDecision] = ()) -> str:
+    """Return what the owner of an open condition does next.
+
+    `not_passed` are the cells that the condition looks at and that did not pass.
+    """
     match condition:
-        case TestPassed() if answer == "missing":
+        case TestPassed() if answer == "missing" and not not_passed:
             return (
                 f"write a test that matches {condition.pattern},"
                 f" or see why {listed(condition.cells)} did not run it"
             )
         case CommandPassed() | TestPassed() | MetricWithin():
-            return _next_step_of_cells(condition.cells, answer)
+            return _next_step_of_cells(condition.cells, answer, not_passed)
         case FilePresent():
             verb = "complete" if answer == "no" else "write"
             return f"{verb} {condition.path} and commit it"
@@ -1610,20 +1613,33 @@ def next_step(condition: Condition, answer: Answer) -> str:
         case EngineFactHolds():
             return "see the findings of this gate; the definition or the run is incomplete"
         case ApprovalGiven():
-            return f"ask {condition.role} to review this run and approve it"
+            return f"{condition.role} reviews and approves it; this version cannot record that yet"
         case ExternalAttached():
-            return f"{condition.role} brings {condition.artifact} and approves it"
+            return (
+                f"{condition.role} brings {condition.artifact} and approves it;"
+                " this version cannot record that yet"
+            )
         case CarriedOver():
-            return f"run {condition.command} again, or name a run whose evidence is still valid"
+            return f"run {condition.command} again; this version cannot carry evidence over yet"
 
 
-def _next_step_of_cells(cells: Sequence[str], answer: Answer) -> str:
+def _next_step_of_cells(
+    cells: Sequence[str], answer: Answer, not_passed: Sequence[CellDecision]
+) -> str:
     if answer in ("stale", "wrong_subject"):
         return "run the audit again on the tree as it is"
-    if answer in ("missing", "broken"):
-        return f"see why {listed(cells)} left no such evidence, then run again"
-    logs = [layout.log_path(name, 1, 1) for name in cells]
-    return f"mend what {listed(logs)} reports, then run again"
+    names = [decided.cell for decided in not_passed] or list(cells)
+    results = {decided.result for decided in not_passed}
+    if results == {"could_not_run"}:
+        return f"make {listed(names)} able to run here: {not_passed[0].reason}"
+    logs = listed([layout.log_path(name, 1, 1) for name in names])
+    if results == {"timed_out"}:
+        return f"read {logs}, then raise the time limit or make it faster"
+    if results & {"failed", "passed"}:
+        return f"mend what {logs} reports, then run again"
+    if answer == "no":
+        return f"mend what {logs} reports, then run again"
+    return f"see why {listed(names)} left no such evidence, then run again"
 
 
 def said(attempt: AttemptFact) -> str:
@@ -1779,7 +1795,7 @@ def test_key(text: str) -> str:
 def _signal(signal: Signal, bench: _Bench) -> SignalDecision:
     answers = [bench.answer(condition) for condition in signal.conditions]
     status = _status(signal.conditions, [answer for answer, _ in answers])
-    reason, next_step = _explain(signal, answers)
+    reason, next_step = _explain(signal, answers, bench)
     decided = tuple(
         ConditionDecision(words.describe(condition), answer, text)
         for condition, (answer, text) in zip(signal.conditions, answers, strict=True)
@@ -1805,7 +1821,7 @@ def _status(conditions: Sequence[Condition], answers: Sequence[Answer]) -> Statu
     return "NO-GO"
 
 
-def _explain(signal: Signal, answers: Sequence[Verdict]) -> tuple[str, str]:
+def _explain(signal: Signal, answers: Sequence[Verdict], bench: _Bench) -> tuple[str, str]:
     if all(condition.kind in PRECONDITIONS for condition in signal.conditions):
         step = f"write down in closes_when of `{signal.id}` what closes it"
         return "it has no exit condition, and emptiness is not success", step
@@ -1814,7 +1830,10 @@ def _explain(signal: Signal, answers: Sequence[Verdict]) -> tuple[str, str]:
         return words.all_of(len(answers), "condition", "met"), ""
     first = open_[0]
     more = f" (and {len(open_) - 1} more)" if len(open_) > 1 else ""
-    return answers[first][1] + more, words.next_step(signal.conditions[first], answers[first][0])
+    condition, (answer, reason) = signal.conditions[first], answers[first]
+    open_cells = [bench.cell(name) for name in getattr(condition, "cells", ())]
+    not_passed = [cell for cell in open_cells if not cell.passed]
+    return reason + more, words.next_step(condition, answer, not_passed)
 
 
 def _worst_by_id(signals: Sequence[SignalDecision]) -> dict[str, SignalDecision]:
@@ -2025,7 +2044,7 @@ class _Bench:
             return refusal
         tests = _matching(self._pool(condition.cells), condition.pattern)
         if not tests:
-            return "missing", f"no test matches {condition.pattern}"
+            return "missing", f"no test matches {condition.pattern}{self._broken_off(condition)}"
         if condition.every:
             told = {test.cell for test in tests}
             for name in condition.cells:
@@ -2036,6 +2055,11 @@ class _Bench:
         if bad:
             return "no", words.listed(bad)
         return "met", f"{words.count(len(tests), 'test')} passed"
+
+    def _broken_off(self, condition: TestPassed) -> str:
+        """Why a test may be missing although it stands in the source: its cell did not pass."""
+        failed = [name for name in condition.cells if not self.cell(name).passed]
+        return f"; {failed[0]} {words.outcome(self.cell(failed[0]))}" if failed else ""
 
     def _pool(self, cells: tuple[str, ...]) -> _Tests:
         """The tests of some cells, sorted by key."""
@@ -2300,54 +2324,9 @@ class Report:
     decision: Decision | None
 
     @property
-    def lines(self) -> list[str]:
-        """The report as plain lines for people, one per step and one per finding."""
-        text = []
-        for step in self.steps:
-            word = "ok" if not step.findings else "FAILED"
-            text.append(
-                f"{step.number:>2}  {word if step.checked else 'not checked':<11}  {step.title}"
-            )
-            text += [
-                f"      {_visible(finding.place)}: {_visible(finding.problem)}"
-                for finding in step.findings
-            ]
-        if self.expected:
-            note = {
-                "final": "nothing was edited since it was sealed",
-                "plan": "that is what was promised; only the final root shows every edit",
-            }[self.expected]
-            text.append(f"expected root is the {self.expected} root: {note}")
-        elif self.ok:
-            text.append(
-                "consistent in itself; with --expect-root ROOT an edit of everything shows too"
-            )
-        if self.decision is not None:
-            text.append(f"decision, derived again: {self.decision.verdict}")
-        text.append("VERIFIED" if self.ok else "NOT VERIFIED")
-        return text
-
-    @property
     def ok(self) -> bool:
         """Whether every step was checked and found nothing."""
         return all(step.checked and not step.findings for step in self.steps)
-
-
-def _visible(text: str) -> str:
-    """Text from a bundle on one line of a terminal: nothing in it can pass for a line of ours."""
-    return "".join(char if char.isprintable() else seal.escape(char) for char in text)
-
-
-def value_of(report: Report) -> dict[str, Any]:
-    """Return a report as a JSON value, for machines."""
-    return {
-        "ok": report.ok,
-        "plan_root": report.plan_root,
-        "final_root": report.final_root,
-        "expected": report.expected,
-        "verdict": report.decision.verdict if report.decision else None,
-        "steps": codec.to_value(report.steps),
-    }
 
 
 @dataclass(slots=True)
@@ -2782,7 +2761,75 @@ def _expected(case: _Case) -> None:
     elif case.expect_root == case.plan_root:
         case.expected = "plan"
     else:
-        case.find(layout.CHECKPOINT, f"the expected root is neither root: {case.expect_root:.80}")
+        case.find(
+            layout.CHECKPOINT,
+            f"the expected root {case.expect_root:.64} is neither the final root"
+            f" {case.final_root or 'not found'} nor the plan root {case.plan_root or 'not found'}:"
+            " it is that of another run, or this one was edited",
+        )
+''',
+)
+
+_load(
+    'account',
+    r'''
+"""What a verification found, told to people and to machines.
+
+The same words wherever a bundle is verified: by us, or by the program that lies in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from evidence import codec, seal
+from evidence.verify import Report, Step
+
+_ROOTS = {
+    "final": "nothing was edited since it was sealed",
+    "plan": "that is what was promised; only the final root shows every edit",
+}
+
+
+def lines(report: Report) -> list[str]:
+    """Return a report as plain lines: one per step, one per finding, the verdict last."""
+    text = [line for step in report.steps for line in _of_step(step)]
+    if report.expected and report.ok:
+        text.append(f"expected root is the {report.expected} root: {_ROOTS[report.expected]}")
+    elif report.expected:
+        text.append(f"the {report.expected} root is the one expected; what lies under it is not")
+    elif report.ok:
+        text.append("consistent in itself; with --expect-root ROOT an edit of everything shows too")
+    if report.decision is not None:
+        text.append(f"decision, derived again: {report.decision.verdict}")
+    text.append("VERIFIED" if report.ok else "NOT VERIFIED")
+    return text
+
+
+def _of_step(step: Step) -> Iterator[str]:
+    word = "ok" if not step.findings else "FAILED"
+    yield f"{step.number:>2}  {word if step.checked else 'not checked':<11}  {step.title}"
+    for finding in step.findings:
+        place = f"{_visible(finding.place)}: " if finding.place else ""
+        yield f"      {place}{_visible(finding.problem)}"
+
+
+def _visible(text: str) -> str:
+    """Text from a bundle on one line of a terminal: nothing in it can pass for a line of ours."""
+    return "".join(char if char.isprintable() else seal.escape(char) for char in text)
+
+
+def value(report: Report) -> dict[str, Any]:
+    """Return a report as a JSON value."""
+    return {
+        "ok": report.ok,
+        "plan_root": report.plan_root,
+        "final_root": report.final_root,
+        "expected": report.expected,
+        "verdict": report.decision.verdict if report.decision else None,
+        "steps": codec.to_value(report.steps),
+    }
 ''',
 )
 
@@ -2889,7 +2936,7 @@ def in_threads(function: Callable[[T], R], items: Iterable[T]) -> Iterable[R]:
 ''',
 )
 
-from evidence import codec, folder, verify  # noqa: E402
+from evidence import account, codec, folder, verify  # noqa: E402
 
 
 def main(words):
@@ -2912,9 +2959,9 @@ def main(words):
     source = folder.Folder(options.bundle)
     report = verify.verify(source, expect_root=root or "", each=folder.in_threads)
     if options.json:
-        text = codec.encode(verify.value_of(report))
+        text = codec.encode(account.value(report))
     else:
-        text = ("\n".join(report.lines) + "\n").encode("utf-8", "replace")
+        text = ("\n".join(account.lines(report)) + "\n").encode("utf-8", "replace")
     sys.stdout.buffer.write(text)
     return 0 if report.ok else 3
 

@@ -103,14 +103,14 @@ def test_age_limit_of_a_condition_comes_before_that_of_the_audit() -> None:
         ('shell = "a | b > $C"', ("sh", "-c", "a | b > $C"), "a | b > $C"),
         (
             'nox = "lint"',
-            ("/py", "-m", "nox", "-s", "lint", "--report", "release_evidence/.nox-x.json"),
+            ("/py", "-m", "nox", "-s", "lint", "--report", "release_evidence/nox-x.json"),
             "python -m nox -s lint",
         ),
         (
             'nox = "t(a=1)"\ncwd = "sub/dir"',
             (
                 *("/py", "-m", "nox", "-f", "../../noxfile.py", "-s", "t(a=1)"),
-                *("--report", "release_evidence/.nox-x.json"),
+                *("--report", "release_evidence/nox-x.json"),
             ),
             "python -m nox -f ../../noxfile.py -s 't(a=1)'",
         ),
@@ -125,7 +125,7 @@ def test_words_that_are_executed_and_the_line_that_is_shown(
 
 def test_nox_cell_leaves_a_report() -> None:
     plan = plan_of('[[command]]\nid = "x"\nnox = "t-{v}"\nmatrix = { v = ["1"] }\n')
-    assert plan.cells[0].results == (ResultFile("nox", "release_evidence/.nox-x-1.json"),)
+    assert plan.cells[0].results == (ResultFile("nox", "release_evidence/nox-x-1.json"),)
 
 
 def test_a_value_with_spaces_stays_one_word() -> None:

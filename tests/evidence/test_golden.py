@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from evidence import codec, folder, judge, model, verify
+from evidence import account, codec, folder, judge, model, verify
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 LINES = [line.split() for line in (GOLDEN / "ROOTS").read_text().splitlines()]
@@ -37,7 +37,7 @@ def test_every_bundle_is_listed_once() -> None:
 def test_this_version_verifies_it(bundle: Path, which: int) -> None:
     root = ROOTS[bundle.name][which]
     report = verify.verify(folder.Folder(str(bundle)), expect_root=root, each=folder.in_threads)
-    assert report.ok, "\n".join(report.lines)
+    assert report.ok, "\n".join(account.lines(report))
     assert report.expected == ("final", "plan")[which]
 
 

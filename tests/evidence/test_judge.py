@@ -492,9 +492,9 @@ def test_the_status_of_a_signal(conditions: list[model.Condition], status: str) 
         (FILE, replace(WHOLE, files=(model.FileFact("doc.md", "owner", True, False),)), "complete"),
         (replace(ABSENT, pattern="x"), WHOLE, "take x out of src/**"),
         (replace(SEALED, fact="tracker_valid"), WHOLE, "see the findings of this gate"),
-        (APPROVAL, WHOLE, "ask SRE to review this run and approve it"),
+        (APPROVAL, WHOLE, "SRE reviews and approves it"),
         (EXTERNAL, WHOLE, "SRE brings drill.md and approves it"),
-        (CARRY, WHOLE, "run a again, or name a run"),
+        (CARRY, WHOLE, "run a again"),
     ],
 )
 def test_the_owner_is_told_the_next_step(

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from evidence import chain, codec, folder, layout, model, standalone, verify
+from evidence import account, chain, codec, folder, layout, model, standalone, verify
 
 
 def findings(bundle: Path, expect_root: str = "") -> list[verify.Finding]:
@@ -34,7 +34,7 @@ def places(bundle: Path, expect_root: str = "") -> str:
 
 def test_a_whole_bundle_verifies(bundle: Path, point: chain.Checkpoint) -> None:
     report = verify.verify(folder.Folder(str(bundle)), each=folder.in_threads)
-    assert report.ok, "\n".join(report.lines)
+    assert report.ok, "\n".join(account.lines(report))
     assert (report.plan_root, report.final_root) == (point.plan_root, point.final_root)
     assert report.decision is not None
     assert report.decision.verdict == "GO"
@@ -165,7 +165,7 @@ def test_a_complete_forgery_shows_only_against_the_expected_root(
     (bundle / layout.REPORT).write_text("<!doctype html>all is well")
     reseal(bundle)
     assert not findings(bundle)
-    assert "neither root" in places(bundle, point.final_root)
+    assert "is neither the final root" in places(bundle, point.final_root)
     assert not findings(bundle, point.plan_root)
 
 
@@ -211,7 +211,7 @@ def mutants() -> dict[str, Callable[[Path], object]]:
 @pytest.mark.parametrize("name", mutants())
 def test_the_verifier_in_the_bundle_agrees(name: str, bundle: Path) -> None:
     mutants()[name](bundle)
-    ours = verify.value_of(verify.verify(folder.Folder(str(bundle))))
+    ours = account.value(verify.verify(folder.Folder(str(bundle))))
     code, theirs = standalone_report(bundle)
     assert theirs == json.loads(codec.encode(ours))
     assert code == (0 if ours["ok"] else 3)

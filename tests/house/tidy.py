@@ -24,14 +24,27 @@ FUNCTION_LINES_P95_MAX = 28
 KERNEL = (
     *("evidence", "evidence.codec", "evidence.model", "evidence.chain", "evidence.journal"),
     *("evidence.layout", "evidence.judge", "evidence.seal", "evidence.verify"),
-    *("evidence.subject", "evidence.words", "evidence.folder", "evidence.standalone"),
+    *(
+        "evidence.subject",
+        "evidence.words",
+        "evidence.account",
+        "evidence.folder",
+        "evidence.standalone",
+    ),
 )
 """Modules of which the verifier is made: standard library only."""
 
 PURE = (
     *("evidence.codec", "evidence.model", "evidence.chain", "evidence.journal"),
     *("evidence.layout", "evidence.judge", "evidence.subject", "evidence.seal"),
-    *("evidence.verify", "evidence.words", "audit.errors", "audit.plan", "audit.definition.models"),
+    *(
+        "evidence.verify",
+        "evidence.words",
+        "evidence.account",
+        "audit.errors",
+        "audit.plan",
+        "audit.definition.models",
+    ),
     *("audit.render.tracker", "audit.render.markdown", "audit.render.visible"),
     *("audit.render.pagedata", "audit.render.github", "audit.render.documents"),
 )

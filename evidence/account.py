@@ -1,0 +1,57 @@
+"""What a verification found, told to people and to machines.
+
+The same words wherever a bundle is verified: by us, or by the program that lies in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from evidence import codec, seal
+from evidence.verify import Report, Step
+
+_ROOTS = {
+    "final": "nothing was edited since it was sealed",
+    "plan": "that is what was promised; only the final root shows every edit",
+}
+
+
+def lines(report: Report) -> list[str]:
+    """Return a report as plain lines: one per step, one per finding, the verdict last."""
+    text = [line for step in report.steps for line in _of_step(step)]
+    if report.expected and report.ok:
+        text.append(f"expected root is the {report.expected} root: {_ROOTS[report.expected]}")
+    elif report.expected:
+        text.append(f"the {report.expected} root is the one expected; what lies under it is not")
+    elif report.ok:
+        text.append("consistent in itself; with --expect-root ROOT an edit of everything shows too")
+    if report.decision is not None:
+        text.append(f"decision, derived again: {report.decision.verdict}")
+    text.append("VERIFIED" if report.ok else "NOT VERIFIED")
+    return text
+
+
+def _of_step(step: Step) -> Iterator[str]:
+    word = "ok" if not step.findings else "FAILED"
+    yield f"{step.number:>2}  {word if step.checked else 'not checked':<11}  {step.title}"
+    for finding in step.findings:
+        place = f"{_visible(finding.place)}: " if finding.place else ""
+        yield f"      {place}{_visible(finding.problem)}"
+
+
+def _visible(text: str) -> str:
+    """Text from a bundle on one line of a terminal: nothing in it can pass for a line of ours."""
+    return "".join(char if char.isprintable() else seal.escape(char) for char in text)
+
+
+def value(report: Report) -> dict[str, Any]:
+    """Return a report as a JSON value."""
+    return {
+        "ok": report.ok,
+        "plan_root": report.plan_root,
+        "final_root": report.final_root,
+        "expected": report.expected,
+        "verdict": report.decision.verdict if report.decision else None,
+        "steps": codec.to_value(report.steps),
+    }
