@@ -1,0 +1,2970 @@
+#!/usr/bin/env python3
+"""Verifies the audit bundle that this file lies in. Needs Python 3.11 or later and nothing else.
+
+    python3 -I verify.py [BUNDLE] [--expect-root HEX] [--json]
+
+Exit codes: 0 verified, 2 usage, 3 not verified. Offline: no network, no other file is imported.
+Generated: what follows are the modules of the package `evidence`, each as it stands in its source,
+loaded in order; the last lines run them. To be sure of this file itself, compare it with the one
+in the source distribution of the version that plan.json names, or use that distribution.
+"""
+
+import sys
+
+if sys.version_info < (3, 11):
+    sys.exit("verify.py: needs Python 3.11 or later, this is " + sys.version.split()[0])
+
+import types
+
+_PACKAGE = types.ModuleType("evidence")
+_PACKAGE.__path__ = []
+sys.modules["evidence"] = _PACKAGE
+
+
+def _load(name, source):
+    module = types.ModuleType("evidence." + name)
+    sys.modules[module.__name__] = module
+    exec(compile(source, "evidence/" + name + ".py", "exec"), module.__dict__)
+    setattr(_PACKAGE, name, module)
+
+
+_load(
+    'codec',
+    r'''
+"""Canonical JSON, and frozen dataclasses read from it and written to it.
+
+Here lives the one way a record becomes bytes and comes back.
+Nothing here knows what a record means, and nothing here touches a disk, a clock or the network.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import functools
+import json
+import types
+import typing
+from collections.abc import Callable, Hashable, Set
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+Reader = Callable[[Any], Any]
+
+
+class Malformed(ValueError):  # noqa: N818  (a kind of value, named as the others are)
+    """A JSON text or value that is not the record it should be; says where and why."""
+
+    def __init__(self, place: str, problem: str) -> None:
+        super().__init__(f"{place or 'document'}: {problem}")
+        self.place = place
+        self.problem = problem
+
+
+def encode(value: Any) -> bytes:
+    """Return the canonical bytes of a JSON value: UTF-8, sorted keys, LF at the end.
+
+    A top-level object gets one line per member, and one line per element of a member that is a
+    list: diffs stay readable, and the fast encoder still does the work. A lone surrogate (a file
+    name that is not UTF-8) becomes its JSON escape and comes back as it was.
+    """
+    if not isinstance(value, dict):
+        return compact(value) + b"\n"
+    members = []
+    for key in sorted(value):
+        item = value[key]
+        if isinstance(item, list) and item:
+            text = "[\n  " + ",\n  ".join(_compact(element) for element in item) + "\n ]"
+        else:
+            text = _compact(item)
+        members.append(f" {_compact(key)}: {text}")
+    text = "{\n" + ",\n".join(members) + "\n}\n" if members else "{}\n"
+    return text.encode("utf-8", "backslashreplace")
+
+
+def compact(value: Any) -> bytes:
+    """Return the one-line canonical bytes of a JSON value, without a newline (digests, journal)."""
+    return _compact(value).encode("utf-8", "backslashreplace")
+
+
+def _compact(value: Any) -> str:
+    return _ENCODER.encode(value)
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def parse(data: bytes, place: str = "") -> Any:
+    """Return the JSON value in `data`, strictly.
+
+    Raises:
+        Malformed: not UTF-8, not JSON, a key twice, a float, or nested too deeply.
+    """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        members = dict(pairs)
+        if len(members) != len(pairs):
+            counts = collections.Counter(key for key, _ in pairs)
+            twice = next(key for key, count in counts.items() if count > 1)
+            raise Malformed(place, f"key {twice!r:.80} stands there twice")
+        return members
+
+    def no_float(text: str) -> Any:
+        raise Malformed(place, f"{text:.40} is not an integer; other numbers travel as strings")
+
+    try:
+        value = json.loads(
+            data.decode("utf-8"),
+            object_pairs_hook=unique,
+            parse_float=no_float,
+            parse_constant=no_float,
+        )
+    except UnicodeDecodeError as error:
+        raise Malformed(place, f"byte {error.start} is not UTF-8") from error
+    except json.JSONDecodeError as error:
+        problem = f"line {error.lineno}, column {error.colno}: {error.msg.lower()}"
+        raise Malformed(place, problem) from error
+    except RecursionError as error:
+        raise Malformed(place, "nested too deeply to be one of ours") from error
+    except ValueError as error:
+        if isinstance(error, Malformed):
+            raise
+        raise Malformed(place, str(error).lower()) from error
+    return value
+
+
+def to_value(record: Any) -> Any:
+    """Return the JSON value of a record: dataclasses become objects, tuples become lists.
+
+    Raises:
+        TypeError: a field holds what has no exact JSON form, such as a float.
+    """
+    kind = type(record)
+    if kind in _PLAIN:
+        return record
+    if kind is tuple or kind is list:
+        if set(map(type, record)) <= _PLAIN:
+            return list(record)
+        return [to_value(item) for item in record]
+    if kind is dict:
+        return {key: to_value(item) for key, item in record.items()}
+    return {name: to_value(getattr(record, name)) for name in _names(typing.cast(Hashable, kind))}
+
+
+_PLAIN = {str, int, bool, type(None)}
+"""What is its own JSON value."""
+
+
+def from_value(cls: type[T], value: Any, place: str = "") -> T:
+    """Return the record of type `cls` that a JSON value holds.
+
+    Every key must be known; a key may be missing only where its field has a default.
+
+    Raises:
+        Malformed: names the place (`cells[3].timeout_ms`) and what is wrong there.
+    """
+    try:
+        return typing.cast(T, _reader(typing.cast(Hashable, cls))(value))
+    except Malformed as error:
+        raise Malformed(_within(place, error.place), error.problem) from None
+
+
+def read(cls: type[T], data: bytes, place: str = "") -> T:
+    """Return the record of type `cls` in the JSON text `data`. Raises `Malformed`."""
+    return from_value(cls, parse(data, place), place)
+
+
+def write(record: Any) -> bytes:
+    """Return the canonical bytes of a record."""
+    return encode(to_value(record))
+
+
+@functools.cache
+def _names(cls: Hashable) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(typing.cast(Any, cls)))
+
+
+# Readers raise with an empty place and each level adds its own on the way out, so that a record
+# that is right costs no place at all.
+
+
+def _within(outer: str, inner: str) -> str:
+    """The place `inner` inside the place `outer`."""
+    dot = "." if outer and inner and not inner.startswith("[") else ""
+    return outer + dot + inner
+
+
+@functools.cache
+def _reader(key: Hashable) -> Reader:
+    kind: Any = key
+    origin = typing.get_origin(kind)
+    if kind is str or kind is int or kind is bool or kind is type(None):
+        return _scalar(kind)
+    if origin is typing.Literal:
+        return _literal(typing.get_args(kind))
+    if origin is tuple:
+        return _many(typing.get_args(kind)[0])
+    if origin in (typing.Union, types.UnionType):
+        return _one_of(typing.get_args(kind))
+    return _record(kind)
+
+
+def _scalar(kind: type) -> Reader:
+    def read_scalar(value: Any) -> Any:
+        if type(value) is not kind:
+            raise Malformed("", f"wants {kind.__name__}, holds {type(value).__name__}")
+        return value
+
+    return read_scalar
+
+
+def _literal(allowed: tuple[Any, ...]) -> Reader:
+    def read_literal(value: Any) -> Any:
+        for item in allowed:
+            if value == item and type(value) is type(item):
+                return item
+        words = ", ".join(map(str, allowed))
+        raise Malformed("", f"wants one of {words}, holds {_brief(value)}")
+
+    return read_literal
+
+
+def _brief(value: Any) -> str:
+    """A value for a message; of a list or object, which may be deep, only its type."""
+    return type(value).__name__ if isinstance(value, list | dict) else f"{value!r:.80}"
+
+
+def _many(kind: Any) -> Reader:
+    read_item = _reader(kind)
+
+    def read_many(value: Any) -> Any:
+        if type(value) is not list:
+            raise Malformed("", f"wants a list, holds {type(value).__name__}")
+        if kind is str and set(map(type, value)) <= {str}:
+            return tuple(value)
+        done: list[Any] = []
+        try:
+            for item in value:
+                done.append(read_item(item))
+        except Malformed as error:
+            raise Malformed(_within(f"[{len(done)}]", error.place), error.problem) from None
+        return tuple(done)
+
+    return read_many
+
+
+def _one_of(kinds: tuple[Any, ...]) -> Reader:
+    if type(None) in kinds and len(kinds) == 2:
+        inner = _reader(next(kind for kind in kinds if kind is not type(None)))
+        return lambda value: None if value is None else inner(value)
+    by_kind = {typing.get_args(typing.get_type_hints(kind)["kind"])[0]: kind for kind in kinds}
+
+    def read_tagged(value: Any) -> Any:
+        tag = value.get("kind") if type(value) is dict else None
+        if type(tag) is not str or tag not in by_kind:
+            raise Malformed("", f"wants kind one of {', '.join(by_kind)}, holds {_brief(tag)}")
+        return _reader(by_kind[tag])(value)
+
+    return read_tagged
+
+
+def _record(cls: Any) -> Reader:
+    if not dataclasses.is_dataclass(cls):
+        raise TypeError(f"no reader for {cls!r}")
+    make = typing.cast(Callable[..., Any], cls)
+    hints = typing.get_type_hints(cls)
+    fields = {field.name: _reader(hints[field.name]) for field in dataclasses.fields(cls)}
+    required = {
+        field.name
+        for field in dataclasses.fields(cls)
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    }
+
+    def read_record(value: Any) -> Any:
+        if type(value) is not dict:
+            raise Malformed("", f"wants an object, holds {type(value).__name__}")
+        if value.keys() != fields.keys():
+            _refuse_keys(value.keys() - fields.keys(), required - value.keys())
+        key = ""
+        try:
+            done = {}
+            for key, item in value.items():
+                done[key] = fields[key](item)
+        except Malformed as error:
+            raise Malformed(_within(key, error.place), error.problem) from None
+        return make(**done)
+
+    return read_record
+
+
+def _refuse_keys(unknown: Set[str], missing: Set[str]) -> None:
+    if unknown:
+        raise Malformed(min(unknown), "unknown key")
+    if missing:
+        raise Malformed(min(missing), "is missing")
+''',
+)
+
+_load(
+    'model',
+    r'''
+"""Every record of an audit, as frozen dataclasses: the plan, what ran, the facts, the decision.
+
+Here live shapes and the words that may stand in them, with nothing computed from them.
+Field names are the JSON keys of the files in a bundle; `codec` reads and writes them.
+Times are RFC 3339 UTC strings (`2026-12-01T09:30:00Z`), `_ms` are integer milliseconds, digests are
+lowercase hex SHA-256, other numbers are decimal strings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+FORMAT_VERSION = 1
+"""Version of every file format of a bundle; a reader refuses what it does not know."""
+
+Status = Literal["NO-GO", "BLOCKED-EXTERNAL", "PARTIAL", "GO"]
+GateStatus = Literal["NO-GO", "PARTIAL", "GO"]
+Verdict = Literal["NO-GO", "GO"]
+Result = Literal["passed", "failed", "timed_out", "skipped", "could_not_run", "interrupted"]
+CellResult = Literal[
+    "passed", "failed", "timed_out", "skipped", "could_not_run", "interrupted", "absent"
+]
+"""The result of a cell's last attempt, or that there was none."""
+Outcome = Literal["passed", "failed", "skipped", "error"]
+Answer = Literal["met", "missing", "broken", "wrong_subject", "stale", "no"]
+"""What evidence says of a condition. Refused in this order: not there, not whole, not of this
+subject, too old, says no."""
+EngineFactName = Literal[
+    "every_signal_complete",
+    "every_cell_present",
+    "plan_sealed",
+    "tracker_valid",
+    "definition_of_done",
+]
+
+STATUS_ORDER: tuple[Status, ...] = ("NO-GO", "BLOCKED-EXTERNAL", "PARTIAL", "GO")
+"""From worst to best: removing evidence never moves a signal to the right."""
+GATE_ORDER: tuple[GateStatus, ...] = ("NO-GO", "PARTIAL", "GO")
+RESULTS: tuple[Result, ...] = (
+    "passed",
+    "failed",
+    "timed_out",
+    "skipped",
+    "could_not_run",
+    "interrupted",
+)
+
+
+# --- conditions -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CommandPassed:
+    """Every named cell passed in this run."""
+
+    kind: Literal["command"]
+    command: str
+    cells: tuple[str, ...]
+    max_age_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TestPassed:
+    """At least one test in the results of `cells` matches `pattern`, and all that match passed.
+
+    `every` asks for a match in each of the cells: the condition named their command.
+    """
+
+    kind: Literal["test"]
+    pattern: str
+    cells: tuple[str, ...]
+    every: bool = False
+    max_age_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MetricWithin:
+    """The number `name` in the results of `cells` lies within the bounds wherever it is found.
+
+    Bounds are inclusive. `every` asks for it in each cell: the condition named their command.
+    """
+
+    kind: Literal["metric"]
+    name: str
+    cells: tuple[str, ...]
+    every: bool = False
+    at_least: str | None = None
+    at_most: str | None = None
+    max_age_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FilePresent:
+    """`path` exists at the subject and, where `contains` is set, that regex matches its text."""
+
+    kind: Literal["file"]
+    path: str
+    contains: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PatternAbsent:
+    """The regex `pattern` occurs in no file that `inside` matches and `besides` does not."""
+
+    kind: Literal["absent"]
+    pattern: str
+    inside: tuple[str, ...]
+    besides: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFactHolds:
+    """A fact of this very run holds."""
+
+    kind: Literal["engine"]
+    fact: EngineFactName
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalGiven:
+    """`count` holders of `role` approved."""
+
+    kind: Literal["approval"]
+    role: str
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalAttached:
+    """An artifact that only people can bring was attached, with its approval by `role`."""
+
+    kind: Literal["external"]
+    artifact: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedOver:
+    """The evidence of an earlier run for `command` is still valid."""
+
+    kind: Literal["carry"]
+    command: str
+    run: str
+
+
+Condition = (
+    CommandPassed
+    | TestPassed
+    | MetricWithin
+    | FilePresent
+    | PatternAbsent
+    | EngineFactHolds
+    | ApprovalGiven
+    | ExternalAttached
+    | CarriedOver
+)
+PRECONDITIONS = ("file", "absent")
+"""Kinds that are needed for GO and never earn PARTIAL; every other kind is an exit condition."""
+
+
+# --- the plan -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """Who made the bundle."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """The audit that a run belongs to. `date` is `YYYY-MM-DD`; `baseline` is a revision."""
+
+    id: str
+    title: str
+    date: str
+    scope: str
+    baseline: str
+    baseline_commit: str
+    definition_of_done: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is audited. `digest` covers (mode, path, blob) of all tracked files outside the outputs.
+
+    `dirty` lists paths that differ from the commit; a dirty subject is never GO.
+    """
+
+    commit: str
+    committed_utc: str
+    tree: str
+    digest: str
+    branch: str
+    tags: tuple[str, ...]
+    dirty: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What holds for the whole run. `record_env`: names of variables that `run.json` may hold."""
+
+    outputs: tuple[str, ...]
+    max_age_ms: int | None
+    record_env: tuple[str, ...]
+    secret_env: tuple[str, ...]
+    jobs: int
+    fail_fast: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A role that owners and approvers hold."""
+
+    id: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResultFile:
+    """A file that a cell writes and the judge reads: `junit` XML, `metrics` JSON, `nox` report."""
+
+    format: Literal["junit", "metrics", "nox"]
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One row of the matrix: what runs, under which limits, and what it must leave.
+
+    `argv` is executed without a shell; `cmd` is the line as a person would type it.
+    """
+
+    id: str
+    command: str
+    argv: tuple[str, ...]
+    cmd: str
+    cwd: str
+    timeout_ms: int
+    output_bytes_max: int
+    needs: tuple[str, ...]
+    accept_exit_codes: tuple[int, ...]
+    could_not_run_exit_codes: tuple[int, ...]
+    skipped_exit_codes: tuple[int, ...]
+    required: bool
+    flaky: bool
+    env: tuple[str, ...]
+    env_only: tuple[str, ...] | None
+    results: tuple[ResultFile, ...]
+    produces: tuple[str, ...]
+    reads: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A named set of required signals. Ids are integers and may have holes."""
+
+    id: int
+    name: str
+    signals: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One closure condition, in prose (`exit_test`) and as data (`conditions`).
+
+    `claim` is a status that somebody wrote down: shown, never believed.
+    """
+
+    id: str
+    gate: int
+    title: str
+    owner: str
+    code: tuple[str, ...]
+    tests: tuple[str, ...]
+    runbook: str
+    evidence: tuple[str, ...]
+    exit_test: str
+    conditions: tuple[Condition, ...]
+    claim: Status | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`plan.json`: all that was promised before the first command ran."""
+
+    format_version: Literal[1]
+    tool: Tool
+    audit: Audit
+    label: str
+    subject: Subject
+    rules: Rules
+    roles: tuple[Role, ...]
+    cells: tuple[Cell, ...]
+    gates: tuple[Gate, ...]
+    signals: tuple[Signal, ...]
+
+
+# --- what ran -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A log after redaction: salted leaves of its chunks, and their RFC 6962 root.
+
+    `leaves[i]` covers bytes `i * CHUNK_BYTES` on; `truncated` says that the output limit cut it.
+    """
+
+    path: str
+    bytes: int
+    root: str
+    leaves: tuple[str, ...]
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A file kept from a cell: where it was, where it lies in the bundle, and its SHA-256."""
+
+    source: str
+    path: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One execution of a cell, whatever happened. `number` counts from 1.
+
+    `exit_code` is N, or 128 + signal, or null when nothing ran. `leftovers` counts processes that
+    outlived their leader and were ended.
+    """
+
+    cell: str
+    number: int
+    result: Result
+    reason: str
+    exit_code: int | None
+    start_utc: str
+    end_utc: str
+    duration_ms: int
+    log: Log | None
+    artifacts: tuple[Artifact, ...]
+    leftovers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """An environment variable that the definition allows to be recorded."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """`run.json`: what happened, attempt by attempt, in order of their end.
+
+    `uncovered` names secrets too short to be redacted; `resumed` counts continuations after a
+    crash; `clock` says where times come from.
+    """
+
+    format_version: Literal[1]
+    id: str
+    label: str
+    plan_root: str
+    start_utc: str
+    end_utc: str
+    clock: str
+    host: tuple[Variable, ...]
+    environment: tuple[Variable, ...]
+    uncovered: tuple[str, ...]
+    resumed: int
+    attempts: tuple[Attempt, ...]
+
+
+# --- the facts ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFact:
+    """What the judge may know of an attempt."""
+
+    cell: str
+    number: int
+    result: Result
+    reason: str
+    exit_code: int | None
+    end_utc: str
+
+
+@dataclass(frozen=True, slots=True)
+class TestFact:
+    """One test of a cell's JUnit results. `key` is the dotted id that `judge.test_key` makes."""
+
+    cell: str
+    key: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class MetricFact:
+    """One number of a cell's results, as a decimal string."""
+
+    cell: str
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResultFact:
+    """Whether a promised result file was there and whole; `problem` is empty where it was."""
+
+    cell: str
+    path: str
+    found: bool
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileFact:
+    """A `file` condition looked up at the subject. `matches` is null without a content rule."""
+
+    path: str
+    contains: str | None
+    found: bool
+    matches: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class AbsentFact:
+    """An `absent` condition looked up at the subject: files read, and the first places found."""
+
+    pattern: str
+    inside: tuple[str, ...]
+    besides: tuple[str, ...]
+    inputs: int
+    hits: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFact:
+    """A fact of the run that only the engine could observe."""
+
+    fact: EngineFactName
+    holds: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """`facts.json`: all that the judge reads beside the plan. `as_of` is when the run ended.
+
+    `subject_after` is the digest at the end of the run: another one than the plan's means that the
+    tree changed under the commands, and that no evidence is of this subject.
+    """
+
+    format_version: Literal[1]
+    as_of: str
+    subject_after: str
+    attempts: tuple[AttemptFact, ...]
+    results: tuple[ResultFact, ...]
+    tests: tuple[TestFact, ...]
+    metrics: tuple[MetricFact, ...]
+    files: tuple[FileFact, ...]
+    absent: tuple[AbsentFact, ...]
+    engine: tuple[EngineFact, ...]
+
+
+# --- the decision ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionDecision:
+    """What the evidence says of one condition, in the order of the plan."""
+
+    condition: str
+    answer: Answer
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignalDecision:
+    """The derived status of one signal, why, and what its owner does next."""
+
+    id: str
+    status: Status
+    reason: str
+    next_step: str
+    conditions: tuple[ConditionDecision, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GateDecision:
+    """The derived status of one gate. `closed` counts GO signals, `open` all others."""
+
+    id: int
+    status: GateStatus
+    reason: str
+    closed: int
+    open: int
+
+
+@dataclass(frozen=True, slots=True)
+class CellDecision:
+    """The deciding (last) attempt of one cell. `passed` is what the judge makes of all attempts:
+    a cell that failed before it passed is not passed unless it may be flaky."""
+
+    cell: str
+    passed: bool
+    result: CellResult
+    attempts: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`decision.json`: the verdict and all that it rests on.
+
+    `blockers` says in one line each what keeps the release from GO: gates, the dirty tree, required
+    cells that did not pass.
+    """
+
+    format_version: Literal[1]
+    as_of: str
+    verdict: Verdict
+    blockers: tuple[str, ...]
+    gates: tuple[GateDecision, ...]
+    signals: tuple[SignalDecision, ...]
+    cells: tuple[CellDecision, ...]
+
+
+# --- the seal -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One leaf of a sealed tree: its name and its RFC 6962 leaf hash."""
+
+    name: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """`seal.json`: the leaves under both roots, so that a stale one can be named."""
+
+    format_version: Literal[1]
+    plan: tuple[Leaf, ...]
+    final: tuple[Leaf, ...]
+''',
+)
+
+_load(
+    'chain',
+    r'''
+"""Merkle roots and checkpoints: what makes an edit visible.
+
+Leaf and node hashing follow RFC 6962 section 2.1 (prefix 0x00 for leaves, 0x01 for nodes); a
+checkpoint is the note text of C2SP tlog-checkpoint. Pure functions over bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from evidence.codec import Malformed
+
+CHUNK_BYTES = 65_536
+"""Bytes of a log under one salted leaf: the unit that can later be withheld."""
+SALT_BYTES = 16
+"""Bytes of the random salt of a log chunk; they lie outside every digest."""
+
+ORIGIN = "arco-audit"
+_HEX = re.compile("[0-9a-f]{64}")
+
+
+def sha256(data: bytes) -> str:
+    """Return the lowercase hex SHA-256 of `data`."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def new_sha256() -> hashlib._Hash:
+    """Return a SHA-256 to be fed in pieces."""
+    return hashlib.sha256()
+
+
+def leaf_hash(name: str, digest: str) -> str:
+    """Return the RFC 6962 leaf hash of a named digest: the entry is `name NUL digest-bytes`.
+
+    The name is part of the entry, so that two files cannot be swapped.
+
+    Raises:
+        Malformed: the digest is not lowercase hex, or the name is none that a file can have.
+    """
+    try:
+        raw, start = bytes.fromhex(digest), name.encode("utf-8", "surrogateescape") + b"\0"
+    except ValueError as error:
+        raise Malformed(name, "is no name in UTF-8 with a digest in hex") from error
+    if raw.hex() != digest:
+        raise Malformed(name, "has a digest that is not in lowercase hex")
+    return hashlib.sha256(b"\0" + start + raw).hexdigest()
+
+
+def chunk_leaf(salt: bytes, chunk: bytes | memoryview) -> bytes:
+    """Return the leaf hash of a log chunk: the entry is `salt chunk`."""
+    hasher = hashlib.sha256(b"\0" + salt)
+    hasher.update(chunk)
+    return hasher.digest()
+
+
+def root(leaves: Iterable[bytes]) -> bytes:
+    """Return the RFC 6962 Merkle tree hash over leaf hashes; that of no leaves is SHA-256 of ''.
+
+    One pass with a stack of perfect subtrees: the split at the largest power of two below n is what
+    remains when subtrees of equal size are joined as they appear.
+    """
+    stack: list[tuple[int, bytes]] = []
+    for leaf in leaves:
+        stack.append((1, leaf))
+        while len(stack) > 1 and stack[-1][0] == stack[-2][0]:
+            size, right = stack.pop()
+            _, left = stack.pop()
+            stack.append((2 * size, _node(left, right)))
+    if not stack:
+        return hashlib.sha256(b"").digest()
+    _, top = stack.pop()
+    while stack:
+        _, left = stack.pop()
+        top = _node(left, top)
+    return top
+
+
+def root_of(hashes: Sequence[str]) -> str:
+    """Return the hex root over hex leaf hashes."""
+    return root(bytes.fromhex(leaf) for leaf in hashes).hex()
+
+
+def _node(left: bytes, right: bytes) -> bytes:
+    return hashlib.sha256(b"\1" + left + right).digest()
+
+
+def salts_of(data: bytes) -> Iterator[bytes]:
+    """Yield the salts that a `.salts` file holds, in chunk order."""
+    for start in range(0, len(data), SALT_BYTES):
+        yield data[start : start + SALT_BYTES]
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The two roots of a finished run. `size` counts the leaves under the final root."""
+
+    audit: str
+    label: str
+    size: int
+    final_root: str
+    plan_root: str
+
+
+def checkpoint_text(point: Checkpoint) -> bytes:
+    """Return the note text of a checkpoint: origin, size, base64 root, then our extension line.
+
+    Source: C2SP tlog-checkpoint, whose extension lines may follow the root.
+    """
+    encoded = base64.b64encode(bytes.fromhex(point.final_root)).decode()
+    lines = (f"{ORIGIN}/{point.audit}/{point.label}", str(point.size), encoded)
+    return ("\n".join(lines) + f"\nplan-root {point.plan_root}\n").encode()
+
+
+def checkpoint_of(data: bytes) -> Checkpoint:
+    """Return the checkpoint that a note text holds.
+
+    Raises:
+        Malformed: not the four lines that `checkpoint_text` writes, to the byte.
+    """
+    try:
+        origin, size, encoded, extension, rest = data.decode().split("\n")
+        _, audit, label = origin.split("/", 2)
+        plan_root = extension.removeprefix("plan-root ")
+        point = Checkpoint(audit, label, int(size), base64.b64decode(encoded).hex(), plan_root)
+    except ValueError as error:
+        raise Malformed("checkpoint", "is not a checkpoint of four lines") from error
+    whole = point.size >= 0 and len(point.final_root) == 64 and _HEX.fullmatch(plan_root)
+    if rest or not whole or checkpoint_text(point) != data:
+        raise Malformed("checkpoint", "is not written as a checkpoint is")
+    return point
+''',
+)
+
+_load(
+    'journal',
+    r'''
+"""The run's journal: framed, chained records, of which any prefix is a true story.
+
+One line a record: 64 hex digits, a space, compact JSON, LF. The digits are the SHA-256 of the
+digits before (64 zeros at the start) and this line's JSON, so that a torn tail, a changed line and
+a line taken out all show. Pure functions over bytes; the runner decides when to write and sync.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from evidence import codec
+from evidence.model import Attempt
+
+START = "0" * 64
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The first record: which run, under which plan root. Synced before any command starts."""
+
+    kind: Literal["opened"]
+    run: str
+    label: str
+    plan_root: str
+    utc: str
+    format_version: Literal[1] = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """An attempt is about to start. Synced before its process exists."""
+
+    kind: Literal["started"]
+    cell: str
+    number: int
+    utc: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An attempt ended, and its log is on the disk. A cell with a verdict never runs again."""
+
+    kind: Literal["ended"]
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """A later process took the run up again."""
+
+    kind: Literal["resumed"]
+    utc: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The last record: nothing more will run. `attempts` counts the `ended` records before it."""
+
+    kind: Literal["closed"]
+    utc: str
+    attempts: int
+
+
+Record = Opened | Started | Ended | Resumed | Closed
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """What a journal's bytes say: the records of its valid prefix.
+
+    `valid_bytes` is where that prefix ends, `head` its last link; `problem` is empty when the
+    prefix is the whole file.
+    """
+
+    records: tuple[Record, ...]
+    valid_bytes: int
+    head: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    record: Record
+
+
+def frame(head: str, record: Record) -> tuple[str, bytes]:
+    """Return the next head and the line that appends `record` after `head`."""
+    payload = codec.compact(codec.to_value(record))
+    link = _link(head, payload)
+    return link, link.encode() + b" " + payload + b"\n"
+
+
+def read(data: bytes) -> Journal:
+    """Return the longest valid prefix of a journal; never raises."""
+    records: list[Record] = []
+    head, at = START, 0
+    while at < len(data):
+        end = data.find(b"\n", at)
+        if end < 0:
+            return Journal(tuple(records), at, head, f"record {len(records)} is torn")
+        link, space, payload = data[at : at + 64], data[at + 64 : at + 65], data[at + 65 : end]
+        if space != b" " or link != _link(head, payload).encode():
+            problem = f"record {len(records)} does not follow from the one before it"
+            return Journal(tuple(records), at, head, problem)
+        try:
+            value: Any = {"record": codec.parse(payload)}
+            records.append(codec.from_value(_Frame, value).record)
+        except codec.Malformed as error:
+            return Journal(tuple(records), at, head, f"record {len(records)}: {error}")
+        head, at = link.decode(), end + 1
+    return Journal(tuple(records), at, head, "")
+
+
+def gaps(records: Sequence[Record]) -> Iterator[tuple[str, str]]:
+    """Yield (attempt, problem) where a finished run's records are not one whole story.
+
+    It is opened once and closed at its end, and between them each start has its end and each end
+    its start, but for cells that were skipped. The attempt is empty where no single one is meant.
+    """
+    running: set[tuple[str, int]] = set()
+    for number, record in enumerate(records):
+        match record:
+            case Opened() if number:
+                yield "", "was opened twice"
+            case Closed() if number + 1 < len(records):
+                yield "", "goes on after its close"
+            case Started(cell=cell, number=attempt_number):
+                running.add((cell, attempt_number))
+            case Ended(attempt=attempt):
+                key = attempt.cell, attempt.number
+                if key not in running and attempt.result != "skipped":
+                    yield attempt_name(*key), "ended without a start"
+                running.discard(key)
+    for key in sorted(running):
+        yield attempt_name(*key), "started and never ended"
+
+
+def attempt_name(cell: str, number: int) -> str:
+    """Return what findings call an attempt."""
+    return f"{cell} attempt {number}"
+
+
+def _link(head: str, payload: bytes) -> str:
+    return hashlib.sha256(head.encode() + payload).hexdigest()
+''',
+)
+
+_load(
+    'layout',
+    r'''
+"""Where everything lies in a bundle: the one place that spells its file names.
+
+Names only; nothing here reads or writes.
+"""
+
+from __future__ import annotations
+
+import re
+
+PLAN = "plan.json"
+RUN = "run.json"
+FACTS = "facts.json"
+DECISION = "decision.json"
+SEAL = "seal.json"
+CHECKPOINT = "checkpoint"
+JOURNAL = "journal.log"
+STATUS_TSV = "command-matrix-status.tsv"
+SUMS = "SHA256SUMS"
+REPORT = "report.html"
+VERIFIER = "verify.py"
+LOGS = "command-logs"
+ARTIFACTS = "artifacts"
+DOCUMENTS = "documents"
+OBJECTS = "tree-objects"
+TRACKER = "gate-tracker.json"
+LEDGER = "signal-ledger.md"
+SUMMARY = "summary.md"
+FINDINGS = "findings"
+LOCK = ".lock"
+"""Held by the process that runs the audit; no part of the evidence."""
+
+UNSEALED = (CHECKPOINT, SEAL, SUMS)
+"""Files beside the sealed ones; `.salts` files and nothing else join them."""
+
+CELL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
+"""What a cell id may look like, so that it is a safe file name everywhere."""
+RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?|.*\.|.*\.attempt-[0-9]+")
+"""Names that some file system, or this layout, keeps for itself."""
+
+
+def log_path(cell: str, number: int, last: int) -> str:
+    """Return where the log of attempt `number` lies when `last` is the cell's last attempt.
+
+    The deciding attempt has the plain name; earlier ones were moved aside when it started.
+    """
+    return f"{LOGS}/{cell}.log" if number == last else f"{LOGS}/{cell}.attempt-{number}.log"
+
+
+def salts_path(log: str) -> str:
+    """Return where the salts of a log lie."""
+    return log.removesuffix(".log") + ".salts"
+
+
+def artifact_path(cell: str, number: int, source: str) -> str:
+    """Return where a file kept from an attempt lies; `source` is relative to the repository."""
+    return f"{ARTIFACTS}/{cell}/{number}/{source}"
+
+
+def findings_path(gate: int) -> str:
+    """Return where the findings of a gate lie, below the documents."""
+    return f"{FINDINGS}/gate-{gate}-findings.md"
+
+
+def run_folder(root: str, audit: str, label: str) -> str:
+    """Return the folder of a run below an output root such as `release_evidence/`."""
+    return f"{root.rstrip('/')}/{audit}/{label}"
+''',
+)
+
+_load(
+    'seal',
+    r'''
+"""What the seal covers: the leaves under both roots, and the files that follow from the records.
+
+Pure functions: records and digests in, leaves and bytes out. Whoever writes a bundle and whoever
+verifies it calls the same ones.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from evidence import chain, codec, layout
+from evidence.model import Attempt, Leaf, Plan, Run
+
+TSV_COLUMNS = ("command", "exit_code", "start_utc", "end_utc", "cmd")
+
+
+def plan_leaves(plan: Plan) -> tuple[Leaf, ...]:
+    """Return the leaves under the plan root: every cell, gate, signal, condition, role and rule.
+
+    A signal's leaf leaves its conditions out, which have leaves of their own, so that a changed
+    one is named exactly.
+    """
+    leaves = [
+        _leaf(f"plan/{name}", codec.to_value(getattr(plan, name)))
+        for name in ("format_version", "tool", "audit", "label", "subject", "rules")
+    ]
+    leaves += [_leaf(f"plan/role/{role.id}", codec.to_value(role)) for role in plan.roles]
+    leaves += [_leaf(f"plan/cell/{cell.id}", codec.to_value(cell)) for cell in plan.cells]
+    leaves += [_leaf(f"plan/gate/{gate.id}", codec.to_value(gate)) for gate in plan.gates]
+    for signal in plan.signals:
+        bare = dataclasses.replace(signal, conditions=())
+        leaves.append(_leaf(f"plan/signal/{signal.id}", codec.to_value(bare)))
+        leaves += [
+            _leaf(f"plan/condition/{signal.id}/{number}", codec.to_value(condition))
+            for number, condition in enumerate(signal.conditions)
+        ]
+    return tuple(leaves)
+
+
+def final_leaves(plan_root: str, run: Run, digests: Mapping[str, str]) -> tuple[Leaf, ...]:
+    """Return the leaves under the final root.
+
+    They are the plan root, the number of attempts of each cell, every attempt, every log (by the
+    root over its salted chunks) and every other sealed file (`digests`: path to SHA-256).
+    """
+    counts = Counter(attempt.cell for attempt in run.attempts)
+    leaves = [Leaf("plan-root", chain.leaf_hash("plan-root", plan_root))]
+    leaves += [_leaf(f"attempts/{cell}", [cell, counts[cell]]) for cell in sorted(counts)]
+    for attempt in sorted(run.attempts, key=_attempt_order):
+        name = f"attempt/{attempt.cell}/{attempt.number}"
+        leaves.append(_leaf(name, codec.to_value(attempt)))
+        if attempt.log is not None:
+            name = f"log/{attempt.log.path}"
+            leaves.append(Leaf(name, chain.leaf_hash(name, attempt.log.root)))
+    for path in sorted(digests):
+        leaves.append(Leaf(f"file/{path}", chain.leaf_hash(f"file/{path}", digests[path])))
+    return tuple(leaves)
+
+
+def root_of(leaves: Iterable[Leaf]) -> str:
+    """Return the hex RFC 6962 root over leaves, in their order."""
+    return chain.root_of([leaf.hash for leaf in leaves])
+
+
+def deciding(run: Run) -> dict[str, Attempt]:
+    """Return the last attempt of each cell."""
+    last: dict[str, Attempt] = {}
+    for attempt in run.attempts:
+        if attempt.cell not in last or last[attempt.cell].number < attempt.number:
+            last[attempt.cell] = attempt
+    return last
+
+
+def final_paths(attempts: Sequence[Attempt]) -> tuple[Attempt, ...]:
+    """Return the attempts with their logs named as they lie now: only the last has the plain name.
+
+    The journal keeps the name of the moment at which an attempt ended.
+    """
+    last: dict[str, int] = {}
+    for attempt in attempts:
+        last[attempt.cell] = max(attempt.number, last.get(attempt.cell, 0))
+    return tuple(_named(attempt, last[attempt.cell]) for attempt in attempts)
+
+
+def _named(attempt: Attempt, last: int) -> Attempt:
+    path = layout.log_path(attempt.cell, attempt.number, last)
+    if attempt.log is None or attempt.log.path == path:
+        return attempt
+    return dataclasses.replace(attempt, log=dataclasses.replace(attempt.log, path=path))
+
+
+def status_tsv(plan: Plan, run: Run) -> bytes:
+    """Return the command matrix as tab separated values, one row per planned cell.
+
+    Columns: command (cell id), exit_code (N, 128 + signal, or empty), start_utc, end_utc, cmd.
+    """
+    last = deciding(run)
+    rows = ["\t".join(TSV_COLUMNS)]
+    for cell in plan.cells:
+        attempt = last.get(cell.id)
+        code = "" if attempt is None or attempt.exit_code is None else str(attempt.exit_code)
+        times = ("", "") if attempt is None else (attempt.start_utc, attempt.end_utc)
+        rows.append("\t".join(escape(field) for field in (cell.id, code, *times, cell.cmd)))
+    return ("\n".join(rows) + "\n").encode()
+
+
+def escape(text: str) -> str:
+    r"""Return `text` on one line: backslash, controls and invisible characters as escapes.
+
+    >>> escape("a\tb\\")
+    'a\\tb\\\\'
+    """
+    if text.isprintable() and "\\" not in text:
+        return text
+    return "".join(_escaped(char) for char in text)
+
+
+def _escaped(char: str) -> str:
+    named = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}.get(char)
+    if named or char.isprintable():
+        return named or char
+    code = ord(char)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\U{code:08x}"
+
+
+def sums(digests: Mapping[str, str]) -> bytes:
+    """Return `SHA256SUMS` in the form that `sha256sum -c` reads, sorted by path.
+
+    It names every sealed file except logs, whose plain digest would let a withheld chunk be
+    guessed; a path that holds a backslash or newline is escaped as coreutils does.
+    """
+    return "".join(_sums_line(path, digests[path]) for path in sorted(digests)).encode(
+        "utf-8", "surrogateescape"
+    )
+
+
+def _sums_line(path: str, digest: str) -> str:
+    safe = path.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+    return f"{'' if safe == path else chr(92)}{digest}  {safe}\n"
+
+
+def is_plain(path: str) -> bool:
+    """Whether a path of a bundle is a sealed file that is no log: its SHA-256 is its leaf."""
+    return not (path in layout.UNSEALED or is_log(path) or is_salts(path))
+
+
+def is_log(path: str) -> bool:
+    """Whether a path of a bundle is a log, sealed by the root over its salted chunks."""
+    return path.startswith(f"{layout.LOGS}/") and path.endswith(".log")
+
+
+def is_salts(path: str) -> bool:
+    """Whether a path of a bundle holds salts, which lie outside every digest."""
+    return path.startswith(f"{layout.LOGS}/") and path.endswith(".salts")
+
+
+def _attempt_order(attempt: Attempt) -> tuple[str, int]:
+    return attempt.cell, attempt.number
+
+
+def _leaf(name: str, value: object) -> Leaf:
+    return Leaf(name, chain.leaf_hash(name, chain.sha256(codec.compact(value))))
+''',
+)
+
+_load(
+    'subject',
+    r'''
+"""The subject of an audit, recomputed from raw git objects.
+
+`tree-objects/` holds the commit and every tree below it as git stores them (`type SP size NUL
+body`, one after another), so that a stranger can hash the proof again without git. Pure functions.
+Source of the formats: git-scm.com, "Git Internals - Git Objects".
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from evidence.codec import Malformed
+
+OBJECTS_FILE = "commit-and-trees"
+TREE_MODE = b"40000"
+DEPTH_MAX = 512
+"""Nested folders that are followed; a deeper tree is refused."""
+ENTRIES_MAX = 2_000_000
+"""Files and folders that are listed: a few small trees can name each other billions of times."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One tracked file: mode as in its tree (`100644`), hex blob id, full path as bytes."""
+
+    mode: bytes
+    blob: str
+    path: bytes
+
+
+def split_objects(data: bytes, place: str, algorithm: str) -> dict[str, tuple[str, bytes]]:
+    """Return the objects of a concatenation: id to (type, body).
+
+    Raises:
+        Malformed: a header that is none, or a body that is cut off.
+    """
+    objects: dict[str, tuple[str, bytes]] = {}
+    at = 0
+    while at < len(data):
+        end = data.find(b"\0", at, at + 64)
+        kind, _, size = data[at : max(end, at)].partition(b" ")
+        if end < 0 or not size.isdigit() or end + 1 + int(size) > len(data):
+            raise Malformed(place, f"no git object at byte {at}")
+        stop = end + 1 + int(size)
+        name = hashlib.new(algorithm, data[at:stop], usedforsecurity=False).hexdigest()
+        objects[name] = (kind.decode("ascii", "replace"), data[end + 1 : stop])
+        at = stop
+    return objects
+
+
+def files_of(objects: Mapping[str, tuple[str, bytes]], commit: str) -> tuple[str, list[Listed]]:
+    """Return the tree id of a commit and all files below it, sorted by path bytes.
+
+    Raises:
+        Malformed: an object is missing or is not what it should be.
+    """
+    kind, body = objects.get(commit, ("", b""))
+    if kind != "commit" or not body.startswith(b"tree "):
+        raise Malformed(f"commit {commit}", "is not among the objects")
+    tree = body[5:].partition(b"\n")[0].decode("ascii", "replace")
+    return tree, sorted(_walk(objects, tree), key=lambda listed: listed.path)
+
+
+def _walk(objects: Mapping[str, tuple[str, bytes]], root: str) -> Iterator[Listed]:
+    waiting, entries = [(root, b"")], 0
+    while waiting:
+        tree, prefix = waiting.pop()
+        kind, body = objects.get(tree, ("", b""))
+        if kind != "tree":
+            raise Malformed(f"tree {tree}", "is not among the objects")
+        for mode, name, child in _entries(tree, body):
+            entries += 1
+            if entries > ENTRIES_MAX or prefix.count(b"/") > DEPTH_MAX:
+                raise Malformed(f"tree {root}", "has too many files, or folders too deep")
+            if mode == TREE_MODE:
+                waiting.append((child, prefix + name + b"/"))
+            else:
+                yield Listed(mode, child, prefix + name)
+
+
+def _entries(tree: str, body: bytes) -> Iterator[tuple[bytes, bytes, str]]:
+    """Yield (mode without leading zeros, name, hex id) of a tree's body."""
+    at, width = 0, len(tree) // 2
+    while at < len(body):
+        space, end = body.find(b" ", at), body.find(b"\0", at)
+        name, stop = body[space + 1 : end], end + 1 + width
+        if not at < space < end < stop <= len(body) or not name or b"/" in name:
+            raise Malformed(f"tree {tree}", f"no entry at byte {at}")
+        yield body[at:space].lstrip(b"0"), name, body[end + 1 : stop].hex()
+        at = stop
+
+
+def paths_of(files: Sequence[Listed]) -> set[str]:
+    """Return the paths of files and of the folders that they lie in."""
+    paths: set[bytes] = set()
+    for listed in files:
+        path = listed.path
+        while path and path not in paths:
+            paths.add(path)
+            path = path.rpartition(b"/")[0]
+    return {path.decode("utf-8", "surrogateescape") for path in paths}
+
+
+def digest_of(files: Sequence[Listed], outputs: Sequence[str]) -> str:
+    """Return the subject digest: SHA-256 over `mode SP blob SP path NUL` of each file, by path.
+
+    The output roots and files below them are left out, so that committing evidence keeps the
+    subject.
+
+    Raises:
+        Malformed: an output root that no file can have as its name.
+    """
+    try:
+        bare = [output.rstrip("/").encode("utf-8", "surrogateescape") for output in outputs]
+    except UnicodeEncodeError as error:
+        raise Malformed("outputs", "is no path in UTF-8") from error
+    roots = tuple(root + b"/" for root in bare)
+    hasher = hashlib.sha256()
+    for listed in files:
+        if not (listed.path + b"/").startswith(roots):
+            hasher.update(b"%s %s %s\0" % (listed.mode, listed.blob.encode(), listed.path))
+    return hasher.hexdigest()
+''',
+)
+
+_load(
+    'words',
+    r'''
+"""The words of a decision: what a condition asks, why it is open, what its owner does next.
+
+Here every sentence of a verdict is spelled, for the judge, the plan and the pages. Nothing is
+decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from evidence import layout
+from evidence.model import (
+    Answer,
+    ApprovalGiven,
+    AttemptFact,
+    CarriedOver,
+    CellDecision,
+    CommandPassed,
+    Condition,
+    EngineFactHolds,
+    ExternalAttached,
+    FilePresent,
+    MetricWithin,
+    PatternAbsent,
+    TestPassed,
+)
+
+SHOWN_MAX = 3
+"""Names listed in a reason before it says how many more there are."""
+
+
+def describe(condition: Condition) -> str:
+    """Return a condition as one short line for people."""
+    match condition:
+        case CommandPassed():
+            return f"command {condition.command} passed"
+        case TestPassed():
+            return f"test {condition.pattern} passed"
+        case MetricWithin():
+            low = "" if condition.at_least is None else f" at least {condition.at_least}"
+            high = "" if condition.at_most is None else f" at most {condition.at_most}"
+            return f"metric {condition.name}{low}{high}"
+        case FilePresent():
+            rule = "" if condition.contains is None else f" says {condition.contains}"
+            return f"file {condition.path}{rule or ' exists'}"
+        case PatternAbsent():
+            besides = f" except {listed(condition.besides)}" if condition.besides else ""
+            return f"no {condition.pattern} in {listed(condition.inside)}{besides}"
+        case EngineFactHolds():
+            return f"engine fact {condition.fact}"
+        case ApprovalGiven():
+            return f"{count(condition.count, 'approval')} by {condition.role}"
+        case ExternalAttached():
+            return f"{condition.artifact} attached, approved by {condition.role}"
+        case CarriedOver():
+            return f"evidence of {condition.command} carried over from {condition.run}"
+
+
+def next_step(condition: Condition, answer: Answer, not_passed: Sequence[CellDecision] = ()) -> str:
+    """Return what the owner of an open condition does next.
+
+    `not_passed` are the cells that the condition looks at and that did not pass.
+    """
+    match condition:
+        case TestPassed() if answer == "missing" and not not_passed:
+            return (
+                f"write a test that matches {condition.pattern},"
+                f" or see why {listed(condition.cells)} did not run it"
+            )
+        case CommandPassed() | TestPassed() | MetricWithin():
+            return _next_step_of_cells(condition.cells, answer, not_passed)
+        case FilePresent():
+            verb = "complete" if answer == "no" else "write"
+            return f"{verb} {condition.path} and commit it"
+        case PatternAbsent():
+            where = listed(condition.inside)
+            return f"take {condition.pattern} out of {where}, or name the right files"
+        case EngineFactHolds():
+            return "see the findings of this gate; the definition or the run is incomplete"
+        case ApprovalGiven():
+            return f"{condition.role} reviews and approves it; this version cannot record that yet"
+        case ExternalAttached():
+            return (
+                f"{condition.role} brings {condition.artifact} and approves it;"
+                " this version cannot record that yet"
+            )
+        case CarriedOver():
+            return f"run {condition.command} again; this version cannot carry evidence over yet"
+
+
+def _next_step_of_cells(
+    cells: Sequence[str], answer: Answer, not_passed: Sequence[CellDecision]
+) -> str:
+    if answer in ("stale", "wrong_subject"):
+        return "run the audit again on the tree as it is"
+    names = [decided.cell for decided in not_passed] or list(cells)
+    results = {decided.result for decided in not_passed}
+    if results == {"could_not_run"}:
+        return f"make {listed(names)} able to run here: {not_passed[0].reason}"
+    logs = listed([layout.log_path(name, 1, 1) for name in names])
+    if results == {"timed_out"}:
+        return f"read {logs}, then raise the time limit or make it faster"
+    if results & {"failed", "passed"}:
+        return f"mend what {logs} reports, then run again"
+    if answer == "no":
+        return f"mend what {logs} reports, then run again"
+    return f"see why {listed(names)} left no such evidence, then run again"
+
+
+def said(attempt: AttemptFact) -> str:
+    """Return why an attempt did not pass."""
+    if attempt.reason:
+        return attempt.reason
+    return "" if attempt.exit_code is None else f"exit code {attempt.exit_code}"
+
+
+_RESULT_WORDS = {
+    "timed_out": "timed out",
+    "could_not_run": "could not run",
+    "skipped": "was skipped",
+    "interrupted": "was interrupted",
+}
+
+
+def outcome(decided: CellDecision) -> str:
+    """Return how a cell ended, to be put behind its name."""
+    if decided.result == "absent":
+        return decided.reason.removeprefix("it ")
+    if decided.result == "passed":
+        return decided.reason
+    word = _RESULT_WORDS.get(decided.result, decided.result)
+    return f"{word}: {decided.reason}" if decided.reason else word
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 signal`, `2 signals`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the first names, and how many more there are."""
+    shown = ", ".join(names[:SHOWN_MAX])
+    return shown if len(names) <= SHOWN_MAX else f"{shown} and {len(names) - SHOWN_MAX} more"
+
+
+def all_of(number: int, noun: str, predicate: str) -> str:
+    """Return that all of them are: `its only signal is GO`, `all 4 signals are GO`."""
+    if number == 1:
+        return f"its only {noun} is {predicate}"
+    return f"all {count(number, noun)} are {predicate}"
+''',
+)
+
+_load(
+    'judge',
+    r'''
+"""How a verdict is made: plan and facts in, decision out; the same inputs give the same bytes.
+
+Here live the rules: conditions to answers, answers to a signal's status, signals to a gate, gates
+to the verdict. No file, clock or chance is consulted: `as_of` is an input. Skipped is not passed,
+absent is not green, and taking a piece of evidence away never raises a status.
+"""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+
+from evidence import words
+from evidence.model import (
+    PRECONDITIONS,
+    STATUS_ORDER,
+    Answer,
+    ApprovalGiven,
+    AttemptFact,
+    CarriedOver,
+    Cell,
+    CellDecision,
+    CommandPassed,
+    Condition,
+    ConditionDecision,
+    Decision,
+    EngineFactHolds,
+    ExternalAttached,
+    Facts,
+    FilePresent,
+    Gate,
+    GateDecision,
+    MetricFact,
+    MetricWithin,
+    PatternAbsent,
+    Plan,
+    ResultFact,
+    Signal,
+    SignalDecision,
+    Status,
+    TestFact,
+    TestPassed,
+)
+
+ALL_GATES_GO = "ALL_GATES_GO"
+
+Verdict = tuple[Answer, str]
+
+_REFUSED: tuple[Answer, ...] = ("missing", "broken", "wrong_subject", "stale", "no")
+"""The order in which evidence is refused: of several answers the first of these is given."""
+_UTC = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?Z"
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def decide(plan: Plan, facts: Facts, as_of: str | None = None) -> Decision:
+    """Return the decision that `plan` and `facts` imply at the instant `as_of`.
+
+    `as_of` is RFC 3339 UTC with `Z`; by default the end of the run. What ended after it is not
+    there yet.
+
+    Raises:
+        ValueError: a time that is none.
+    """
+    bench = _Bench(plan, facts, as_of or facts.as_of)
+    signals = tuple(_signal(signal, bench) for signal in plan.signals)
+    by_id = _worst_by_id(signals)
+    gates = tuple(_gate(gate, by_id) for gate in plan.gates)
+    cells = tuple(bench.cell(cell.id) for cell in plan.cells)
+    blockers = (*_gate_blockers(gates), *_tree_blockers(plan, facts), *_cell_blockers(plan, cells))
+    return Decision(
+        format_version=1,
+        as_of=bench.as_of,
+        verdict="NO-GO" if blockers else "GO",
+        blockers=blockers,
+        gates=gates,
+        signals=signals,
+        cells=cells,
+    )
+
+
+def test_key(text: str) -> str:
+    """Return the dotted id of a test, the same for a node id and for a JUnit class and name.
+
+    >>> test_key("tests/house/test_tidy.py::TestSizes::test_files[a]")
+    'tests.house.test_tidy.TestSizes.test_files[a]'
+    >>> test_key("tests.house.test_tidy.TestSizes::test_files[a]")
+    'tests.house.test_tidy.TestSizes.test_files[a]'
+    """
+    head, _, rest = text.partition("::")
+    head = head.removesuffix(".py").replace("/", ".")
+    return f"{head}.{rest.replace('::', '.')}" if rest else head
+
+
+# --- from signals to the verdict ------------------------------------------------------------------
+
+
+def _signal(signal: Signal, bench: _Bench) -> SignalDecision:
+    answers = [bench.answer(condition) for condition in signal.conditions]
+    status = _status(signal.conditions, [answer for answer, _ in answers])
+    reason, next_step = _explain(signal, answers, bench)
+    decided = tuple(
+        ConditionDecision(words.describe(condition), answer, text)
+        for condition, (answer, text) in zip(signal.conditions, answers, strict=True)
+    )
+    return SignalDecision(signal.id, status, reason, next_step, decided)
+
+
+def _status(conditions: Sequence[Condition], answers: Sequence[Answer]) -> Status:
+    """The first rule that matches wins; preconditions never earn PARTIAL."""
+    exits = [
+        (condition, answer == "met")
+        for condition, answer in zip(conditions, answers, strict=True)
+        if condition.kind not in PRECONDITIONS
+    ]
+    if not exits:
+        return "NO-GO"
+    if all(answer == "met" for answer in answers):
+        return "GO"
+    if any(met for _, met in exits):
+        return "PARTIAL"
+    if all(condition.kind == "external" for condition, _ in exits):
+        return "BLOCKED-EXTERNAL"
+    return "NO-GO"
+
+
+def _explain(signal: Signal, answers: Sequence[Verdict], bench: _Bench) -> tuple[str, str]:
+    if all(condition.kind in PRECONDITIONS for condition in signal.conditions):
+        step = f"write down in closes_when of `{signal.id}` what closes it"
+        return "it has no exit condition, and emptiness is not success", step
+    open_ = [n for n, (answer, _) in enumerate(answers) if answer != "met"]
+    if not open_:
+        return words.all_of(len(answers), "condition", "met"), ""
+    first = open_[0]
+    more = f" (and {len(open_) - 1} more)" if len(open_) > 1 else ""
+    condition, (answer, reason) = signal.conditions[first], answers[first]
+    open_cells = [bench.cell(name) for name in getattr(condition, "cells", ())]
+    not_passed = [cell for cell in open_cells if not cell.passed]
+    return reason + more, words.next_step(condition, answer, not_passed)
+
+
+def _worst_by_id(signals: Sequence[SignalDecision]) -> dict[str, SignalDecision]:
+    """Signals by id; of two with the same id the worse one counts."""
+    ranked = sorted(signals, key=lambda signal: STATUS_ORDER.index(signal.status), reverse=True)
+    return {signal.id: signal for signal in ranked}
+
+
+def _gate(gate: Gate, signals: dict[str, SignalDecision]) -> GateDecision:
+    statuses = [signals[name].status if name in signals else "NO-GO" for name in gate.signals]
+    closed = statuses.count("GO")
+    open_ = len(statuses) - closed
+    if not statuses:
+        return GateDecision(gate.id, "NO-GO", "it has no signals", 0, 0)
+    if not open_:
+        return GateDecision(gate.id, "GO", words.all_of(closed, "signal", "GO"), closed, 0)
+    names = [
+        f"{name} {status}"
+        for name, status in zip(gate.signals, statuses, strict=True)
+        if status != "GO"
+    ]
+    partial = closed or "PARTIAL" in statuses
+    return GateDecision(
+        gate.id, "PARTIAL" if partial else "NO-GO", f"open: {words.listed(names)}", closed, open_
+    )
+
+
+def _gate_blockers(gates: Sequence[GateDecision]) -> Iterable[str]:
+    if not gates:
+        yield "the audit has no gates"
+    for gate in gates:
+        if gate.status != "GO":
+            yield f"gate {gate.id} is {gate.status}: {gate.reason}"
+
+
+def _tree_blockers(plan: Plan, facts: Facts) -> Iterable[str]:
+    if plan.audit.definition_of_done != ALL_GATES_GO:
+        yield f"unknown definition of done=`{plan.audit.definition_of_done}`"
+    if plan.subject.dirty:
+        yield f"the working tree is dirty: {words.listed(plan.subject.dirty)}"
+    if facts.subject_after != plan.subject.digest:
+        yield "the tree changed while the commands ran"
+
+
+def _cell_blockers(plan: Plan, cells: Sequence[CellDecision]) -> Iterable[str]:
+    for cell, decided in zip(plan.cells, cells, strict=True):
+        if cell.required and not decided.passed:
+            yield f"required cell {cell.id} did not pass: {decided.reason}"
+
+
+# --- from conditions to answers -------------------------------------------------------------------
+
+
+class _Bench:
+    """The facts, indexed once, and the answer that they give to each kind of condition."""
+
+    def __init__(self, plan: Plan, facts: Facts, as_of: str) -> None:
+        self.plan = plan
+        self.facts = facts
+        self.as_of = as_of
+        self.as_of_ms = _milliseconds(as_of)
+        self.same_subject = facts.subject_after == plan.subject.digest
+        self.planned: dict[str, Cell] = {cell.id: cell for cell in plan.cells}
+        self.attempts: dict[str, list[AttemptFact]] = defaultdict(list)
+        for attempt in facts.attempts:
+            self.attempts[attempt.cell].append(attempt)
+        self.results: dict[str, list[ResultFact]] = defaultdict(list)
+        for result in facts.results:
+            self.results[result.cell].append(result)
+        self.tests: dict[str, list[TestFact]] = defaultdict(list)
+        for test in facts.tests:
+            self.tests[test.cell].append(test)
+        self.metrics: dict[tuple[str, str], list[MetricFact]] = defaultdict(list)
+        for metric in facts.metrics:
+            self.metrics[metric.cell, metric.name].append(metric)
+        self.files = {(fact.path, fact.contains): fact for fact in facts.files}
+        self.absent = {(fact.pattern, fact.inside, fact.besides): fact for fact in facts.absent}
+        self.engine = {fact.fact: fact for fact in facts.engine}
+        self.cells: dict[str, CellDecision] = {}
+        self.answers: dict[Condition, Verdict] = {}
+        self.refusals: dict[tuple[tuple[str, ...], int | None], Verdict | None] = {}
+        self.pools: dict[tuple[str, ...], _Tests] = {}
+
+    def answer(self, condition: Condition) -> Verdict:
+        """What the evidence says of a condition; many signals may share one."""
+        if condition not in self.answers:
+            self.answers[condition] = self._answer(condition)
+        return self.answers[condition]
+
+    def _answer(self, condition: Condition) -> Verdict:
+        match condition:
+            case CommandPassed():
+                return self._command(condition)
+            case TestPassed():
+                return self._test(condition)
+            case MetricWithin():
+                return self._metric(condition)
+            case FilePresent():
+                return self._file(condition)
+            case PatternAbsent():
+                return self._absence(condition)
+            case EngineFactHolds():
+                return self._engine_fact(condition)
+            case ApprovalGiven():
+                people = words.count(condition.count, "approval")
+                return "missing", f"{people} by {condition.role} not brought"
+            case ExternalAttached():
+                return (
+                    "missing",
+                    f"{condition.artifact}, approved by {condition.role}, not brought",
+                )
+            case CarriedOver():
+                return "missing", f"evidence of {condition.command} in {condition.run} not brought"
+
+    def cell(self, name: str) -> CellDecision:
+        """The deciding attempt of a cell, and whether all its attempts amount to a pass."""
+        if name not in self.cells:
+            self.cells[name] = self._decide_cell(name)
+        return self.cells[name]
+
+    def _decide_cell(self, name: str) -> CellDecision:
+        attempts = sorted(self.attempts.get(name, ()), key=lambda attempt: attempt.number)
+        if not attempts:
+            return CellDecision(name, False, "absent", 0, "it did not run")
+        last, count = attempts[-1], len(attempts)
+        if _milliseconds(last.end_utc) > self.as_of_ms:
+            reason = "it ended after the instant of this decision"
+            return CellDecision(name, False, "absent", count, reason)
+        if [attempt.number for attempt in attempts] != list(range(1, count + 1)):
+            return CellDecision(name, False, last.result, count, "an attempt is missing")
+        if last.result != "passed":
+            return CellDecision(name, False, last.result, count, words.said(last))
+        failures = sum(attempt.result in ("failed", "timed_out") for attempt in attempts)
+        if not failures:
+            return CellDecision(name, True, "passed", count, "")
+        flaky = name in self.planned and self.planned[name].flaky
+        reason = f"passed after {words.count(failures, 'failure')}"
+        return CellDecision(name, flaky, "passed", count, reason)
+
+    def _refusal(self, name: str, max_age_ms: int | None) -> Verdict | None:
+        """Why the evidence of a cell cannot be heard: absent, broken, foreign, old; or None.
+
+        Evidence is young enough in the half-open window of `max_age_ms` from its end.
+        """
+        decided = self.cell(name)
+        if decided.result in ("absent", "skipped", "could_not_run"):
+            return "missing", f"{name} {words.outcome(decided)}"
+        if decided.result == "interrupted" or decided.reason == "an attempt is missing":
+            return "broken", f"{name} {words.outcome(decided)}"
+        if not self.same_subject:
+            return "wrong_subject", f"the tree changed while {name} ran"
+        if max_age_ms is None:
+            return None
+        last = max(self.attempts[name], key=lambda attempt: attempt.number)
+        if self.as_of_ms - _milliseconds(last.end_utc) >= max_age_ms:
+            return "stale", f"{name} ended at {last.end_utc}, which is too old"
+        return None
+
+    def _command(self, condition: CommandPassed) -> Verdict:
+        if not condition.cells:
+            return "missing", f"{condition.command} has no cells"
+        refusal = _first(self._refusal(name, condition.max_age_ms) for name in condition.cells)
+        if refusal:
+            return refusal
+        for name in condition.cells:
+            decided = self.cell(name)
+            if not decided.passed:
+                return "no", f"{name} {words.outcome(decided)}"
+        return "met", f"{words.listed(condition.cells)} passed"
+
+    def _results_refusal(self, cells: tuple[str, ...], max_age_ms: int | None) -> Verdict | None:
+        """Why what these cells wrote cannot be heard: each must have left all its files, whole.
+
+        One that left nothing may have had the failing test, so the others cannot speak for it.
+        """
+        key = cells, max_age_ms
+        if key not in self.refusals:
+            self.refusals[key] = _first(
+                refusal
+                for name in cells
+                for refusal in (self._refusal(name, max_age_ms), *self._file_refusals(name))
+            )
+        return self.refusals[key]
+
+    def _file_refusals(self, name: str) -> Iterator[Verdict]:
+        decided = self.cell(name)
+        if decided.result == "timed_out":
+            yield "broken", f"{name} {words.outcome(decided)}"
+        if decided.result == "passed" and not decided.passed:
+            yield "no", f"{name} {words.outcome(decided)}"
+        results = self.results.get(name, ())
+        if not results:
+            yield "missing", f"{name} left no results"
+        told = {result.path for result in results}
+        promised = self.planned[name].results if name in self.planned else ()
+        for file in promised:
+            if file.format != "nox" and file.path not in told:
+                yield "missing", f"{name} left no {file.path}"
+        for result in results:
+            if not result.found:
+                yield "missing", f"{name} left no {result.path}"
+            elif result.problem:
+                yield "broken", f"{result.path} of {name}: {result.problem}"
+
+    def _test(self, condition: TestPassed) -> Verdict:
+        refusal = self._results_refusal(condition.cells, condition.max_age_ms)
+        if refusal:
+            return refusal
+        tests = _matching(self._pool(condition.cells), condition.pattern)
+        if not tests:
+            return "missing", f"no test matches {condition.pattern}{self._broken_off(condition)}"
+        if condition.every:
+            told = {test.cell for test in tests}
+            for name in condition.cells:
+                if name not in told:
+                    return "missing", f"no test of {name} matches {condition.pattern}"
+        wrong = [test for test in tests if test.outcome != "passed"]
+        bad = [f"{test.key} {test.outcome} in {test.cell}" for test in wrong]
+        if bad:
+            return "no", words.listed(bad)
+        return "met", f"{words.count(len(tests), 'test')} passed"
+
+    def _broken_off(self, condition: TestPassed) -> str:
+        """Why a test may be missing although it stands in the source: its cell did not pass."""
+        failed = [name for name in condition.cells if not self.cell(name).passed]
+        return f"; {failed[0]} {words.outcome(self.cell(failed[0]))}" if failed else ""
+
+    def _pool(self, cells: tuple[str, ...]) -> _Tests:
+        """The tests of some cells, sorted by key."""
+        if cells not in self.pools:
+            lists = [self.tests[name] for name in dict.fromkeys(cells) if name in self.tests]
+            tests = sorted(itertools.chain.from_iterable(lists), key=lambda test: test.key)
+            self.pools[cells] = [test.key for test in tests], tests
+        return self.pools[cells]
+
+    def _metric(self, condition: MetricWithin) -> Verdict:
+        refusal = self._results_refusal(condition.cells, condition.max_age_ms)
+        if refusal:
+            return refusal
+        facts: list[MetricFact] = []
+        for name in condition.cells:
+            told = self.metrics.get((name, condition.name), ())
+            if condition.every and not told:
+                return "missing", f"{name} measured no {condition.name}"
+            facts += told
+        if not facts:
+            return "missing", f"nothing measured {condition.name}"
+        wrong = _first(_within(fact, condition) for fact in facts)
+        return wrong or (
+            "met",
+            f"{condition.name} is {words.listed([fact.value for fact in facts])}",
+        )
+
+    def _file(self, condition: FilePresent) -> Verdict:
+        fact = self.files.get((condition.path, condition.contains))
+        if fact is None or not fact.found:
+            return "missing", f"{condition.path} does not exist at the subject"
+        if condition.contains is not None and not fact.matches:
+            return "no", f"{condition.path} does not say {condition.contains}"
+        return "met", f"{condition.path} exists"
+
+    def _absence(self, condition: PatternAbsent) -> Verdict:
+        fact = self.absent.get((condition.pattern, condition.inside, condition.besides))
+        where = words.listed(condition.inside)
+        if fact is None or not fact.inputs:
+            return "missing", f"no file matches {where}"
+        if fact.hits:
+            return "no", f"{condition.pattern} stands at {words.listed(fact.hits)}"
+        return "met", f"{condition.pattern} is nowhere in {words.count(fact.inputs, 'file')}"
+
+    def _engine_fact(self, condition: EngineFactHolds) -> Verdict:
+        if condition.fact == "definition_of_done":
+            done = self.plan.audit.definition_of_done
+            return ("met", f"it is {done}") if done == ALL_GATES_GO else ("no", f"it is {done}")
+        if condition.fact == "every_signal_complete":
+            return _completeness([s.id for s in self.plan.signals if not _complete(s)], "signal")
+        if condition.fact == "every_cell_present":
+            undone = [
+                cell.id
+                for cell in self.plan.cells
+                if self.cell(cell.id).result in ("absent", "interrupted")
+            ]
+            return _completeness(undone, "cell")
+        fact = self.engine.get(condition.fact)
+        if fact is None:
+            return "missing", f"{condition.fact} was not observed"
+        return ("met" if fact.holds else "no"), fact.reason
+
+
+_Tests = tuple[list[str], list[TestFact]]
+"""Tests sorted by key, after their keys, so that exact and prefix patterns need no scan."""
+
+
+def _first(verdicts: Iterable[Verdict | None]) -> Verdict | None:
+    """The verdict that is refused first, the earliest of those; None when there is none."""
+    given = [verdict for verdict in verdicts if verdict]
+    return min(given, key=lambda verdict: _REFUSED.index(verdict[0])) if given else None
+
+
+def _matching(tests: _Tests, pattern: str) -> list[TestFact]:
+    """The tests whose key a pattern matches; only `*` is special (ids may hold brackets)."""
+    keys, facts = tests
+    wanted = test_key(pattern)
+    prefix, star, rest = wanted.partition("*")
+    start = bisect.bisect_left(keys, prefix)
+    if not star:
+        return facts[start : bisect.bisect_right(keys, wanted, start)]
+    stop = bisect.bisect_left(keys, True, start, key=lambda key: not key.startswith(prefix))
+    if not rest:
+        return facts[start:stop]
+    pieces = rest.split("*")
+    return [fact for fact in facts[start:stop] if _has_pieces(fact.key, len(prefix), pieces)]
+
+
+def _has_pieces(key: str, at: int, pieces: Sequence[str]) -> bool:
+    """Whether the pieces follow one another in `key` from `at` on, the last one at its end.
+
+    Taking each as early as it comes is enough, and needs no backtracking on hostile names.
+    """
+    for piece in pieces[:-1]:
+        at = key.find(piece, at)
+        if at < 0:
+            return False
+        at += len(piece)
+    return key.endswith(pieces[-1]) and len(key) - len(pieces[-1]) >= at
+
+
+def _within(fact: MetricFact, condition: MetricWithin) -> Verdict | None:
+    value = _decimal(fact.value)
+    if value is None:
+        return "broken", f"{fact.name} of {fact.cell} is no number: {fact.value:.40}"
+    for bound, text, sign in (
+        (condition.at_least, "at least", 1),
+        (condition.at_most, "at most", -1),
+    ):
+        if not _fits(value, bound, sign):
+            return "no", f"{fact.name} of {fact.cell} is {fact.value}, wanted {text} {bound}"
+    return None
+
+
+def _fits(value: Decimal, bound: str | None, sign: int) -> bool:
+    """Whether `value` is at least (sign 1) or at most (sign -1) the bound."""
+    limit = None if bound is None else _decimal(bound)
+    if limit is None:
+        return bound is None
+    return value >= limit if sign > 0 else value <= limit
+
+
+def _decimal(text: str) -> Decimal | None:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def _complete(signal: Signal) -> bool:
+    """Whether a signal names its owner, its place, its evidence and how it closes."""
+    places = signal.code + signal.tests
+    exits = [item for item in signal.conditions if item.kind not in PRECONDITIONS]
+    return all((signal.title, signal.owner, places, signal.evidence, signal.exit_test, exits))
+
+
+def _completeness(lacking: Sequence[str], noun: str) -> Verdict:
+    return (
+        ("no", f"incomplete: {words.listed(lacking)}") if lacking else ("met", f"every {noun} is")
+    )
+
+
+def _milliseconds(utc: str) -> int:
+    """Milliseconds since 1970 of an RFC 3339 time; a time without `Z` would depend on the place."""
+    if not _UTC.fullmatch(utc):
+        raise ValueError(f"no RFC 3339 time in UTC: {utc!r:.60}")
+    return (datetime.fromisoformat(utc) - _EPOCH) // timedelta(milliseconds=1)
+''',
+)
+
+_load(
+    'verify',
+    r'''
+"""Verification of a bundle in numbered steps: integrity, completeness, and the decision again.
+
+Here live the checks; how a bundle's bytes are reached is the caller's `Source`. Nothing is trusted
+because it says so: every digest is computed again, the decision is derived again from plan and
+facts, and whatever cannot be read is a finding, never an exception.
+
+ 1. Every record can be read, in a format version that is known.
+ 2. The plan hashes to the plan root of the checkpoint, the run and the journal.
+ 3. The journal is one unbroken chain from `opened` to `closed` and tells the attempts of the run.
+ 4. Every planned cell has all its attempts, nothing unplanned ran, the status table says the same.
+ 5. Every log hashes, chunk by chunk with its salts, to its sealed leaves.
+ 6. Every sealed file is there with its digest, and no other file is.
+ 7. The leaves hash to the final root of the checkpoint.
+ 8. The facts tell the attempts of the run and the files of the subject's git tree.
+ 9. Judging plan and facts again gives the decision in the bundle.
+10. The gate tracker says what the decision says.
+11. The root that was expected is the root that was found (only with an expected root).
+
+Left to the caller: where the expected root comes from, and who signed it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from evidence import chain, codec, journal, judge, layout, seal, subject
+from evidence.chain import CHUNK_BYTES, SALT_BYTES, Checkpoint
+from evidence.codec import Malformed
+from evidence.model import Attempt, AttemptFact, Decision, Facts, Leaf, Log, Plan, Run, Seal
+
+BLOCK_BYTES = 16 * CHUNK_BYTES
+"""Bytes that a source hands out at a time; a whole number of log chunks."""
+SHOWN_MAX = 20
+"""Findings of one step that are listed before the rest is counted."""
+
+STEPS = (
+    "records can be read",
+    "plan hashes to the plan root",
+    "journal is whole and tells this run",
+    "every planned cell has all its attempts",
+    "logs hash to their sealed leaves",
+    "sealed files are whole, and nothing else is there",
+    "leaves hash to the final root",
+    "facts tell the attempts and the subject",
+    "the decision follows from plan and facts",
+    "the gate tracker says what the decision says",
+    "the expected root is the root found",
+)
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Source(Protocol):
+    """Where the bytes of a bundle come from."""
+
+    def names(self) -> Iterable[str]:
+        """Return the relative paths of all files, links and oddities."""
+        ...
+
+    def read(self, name: str) -> bytes:
+        """Return a whole file. Raises `Malformed` where there is no regular file of that name."""
+        ...
+
+    def blocks(self, name: str) -> Iterator[bytes]:
+        """Yield a file in blocks of `BLOCK_BYTES`, the last one shorter. Raises `Malformed`."""
+        ...
+
+
+class Mapper(Protocol):
+    """`map`, or one that works on several files at a time."""
+
+    def __call__(self, function: Callable[[T], R], items: Iterable[T], /) -> Iterable[R]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that does not hold: the place in the bundle, and what is wrong there."""
+
+    place: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One numbered step. `checked` is false where an earlier finding left nothing to look at."""
+
+    number: int
+    title: str
+    checked: bool
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What verification found. `expected` says which root was expected: final, plan or none.
+
+    `decision` is the one derived here, where plan and facts could be read.
+    """
+
+    steps: tuple[Step, ...]
+    plan_root: str
+    final_root: str
+    expected: str
+    decision: Decision | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether every step was checked and found nothing."""
+        return all(step.checked and not step.findings for step in self.steps)
+
+
+@dataclass(slots=True)
+class _Case:
+    """What the steps hand on to each other."""
+
+    source: Source
+    each: Mapper
+    expect_root: str
+    findings: list[Finding] = field(default_factory=list)
+    names: frozenset[str] = frozenset()
+    plan: Plan | None = None
+    run: Run | None = None
+    facts: Facts | None = None
+    decision: Decision | None = None
+    sealed: Seal | None = None
+    point: Checkpoint | None = None
+    digests: dict[str, str] = field(default_factory=dict)
+    derived: Decision | None = None
+    plan_root: str = ""
+    final_root: str = ""
+    expected: str = ""
+
+    def find(self, place: str, problem: str) -> None:
+        self.findings.append(Finding(place, problem))
+
+    def agree(self, place: str, found: object, wanted: object, of: str) -> None:
+        if found != wanted:
+            self.find(place, f"does not agree with {of}")
+
+
+def verify(source: Source, *, expect_root: str = "", each: Mapper = map) -> Report:
+    """Return what the numbered steps find in a bundle.
+
+    `expect_root` is 64 hex digits taken from somewhere the author of the bundle cannot change: the
+    plan root (what was promised) or the final root (everything). Memory: one block per worker plus
+    the records. Reads every file once.
+    """
+    case = _Case(source, each, expect_root.strip().lower())
+    checks: list[tuple[Callable[[_Case], None], Sequence[str]]] = [
+        (_records, ()),
+        (_plan, ("plan", "sealed", "point", "run")),
+        (_journal, ("run",)),
+        (_completeness, ("plan", "run")),
+        (_logs, ("run",)),
+        (_files, ("sealed",)),
+        (_final_root, ("run", "sealed", "point")),
+        (_facts, ("plan", "run", "facts")),
+        (_decision, ("plan", "facts", "decision")),
+        (_tracker, ("decision",)),
+        (_expected, ("point",)),
+    ]
+    steps = []
+    for number, (check, needs) in enumerate(checks, 1):
+        if number == len(STEPS) and not expect_root:
+            continue
+        ready = all(getattr(case, name) is not None for name in needs)
+        case.findings = []
+        if ready:
+            _checked(check, case)
+        found = sorted(case.findings, key=lambda finding: finding.place)
+        if len(found) > SHOWN_MAX:
+            more = Finding("", f"and {len(found) - SHOWN_MAX} more")
+            found = [*found[:SHOWN_MAX], more]
+        steps.append(Step(number, STEPS[number - 1], ready, tuple(found)))
+    return Report(tuple(steps), case.plan_root, case.final_root, case.expected, case.derived)
+
+
+def _checked(check: Callable[[_Case], None], case: _Case) -> None:
+    try:
+        check(case)
+    except Malformed as error:
+        case.find(error.place, error.problem)
+
+
+# --- the steps ------------------------------------------------------------------------------------
+
+
+def _records(case: _Case) -> None:
+    """Step 1."""
+    case.names = frozenset(case.source.names())
+    case.point = _try(case, layout.CHECKPOINT, chain.checkpoint_of)
+    for name, attribute, cls in (
+        (layout.PLAN, "plan", Plan),
+        (layout.RUN, "run", Run),
+        (layout.FACTS, "facts", Facts),
+        (layout.DECISION, "decision", Decision),
+        (layout.SEAL, "sealed", Seal),
+    ):
+        setattr(case, attribute, _try(case, name, _reader(cls)))
+
+
+def _reader(cls: Any) -> Callable[[bytes], Any]:
+    """A reader of one record. The seal lies outside the seal, so only its own form will do."""
+
+    def read(data: bytes) -> Any:
+        record = codec.read(cls, data, "")
+        if cls is Seal and codec.write(record) != data:
+            raise Malformed("", "is not in canonical form")
+        return record
+
+    return read
+
+
+def _try(case: _Case, name: str, reader: Callable[[bytes], R]) -> R | None:
+    try:
+        return reader(case.source.read(name))
+    except Malformed as error:
+        within = error.place.removeprefix(name)
+        case.find(f"{name} {within}".strip(), error.problem)
+        return None
+
+
+def _plan(case: _Case) -> None:
+    """Step 2."""
+    plan, sealed, point, run = case.plan, case.sealed, case.point, case.run
+    assert plan
+    assert sealed
+    assert point
+    assert run
+    leaves = seal.plan_leaves(plan)
+    case.plan_root = seal.root_of(leaves)
+    _name_stale(case, leaves, sealed.plan)
+    case.agree(layout.PLAN, case.plan_root, point.plan_root, "the plan root of the checkpoint")
+    case.agree(layout.RUN, run.plan_root, case.plan_root, "the plan root")
+    case.agree(layout.RUN, run.label, plan.label, "the label of the plan")
+    case.agree(layout.CHECKPOINT, point.audit, plan.audit.id, "the audit of the plan")
+    case.agree(layout.CHECKPOINT, point.label, plan.label, "the label of the plan")
+
+
+def _name_stale(case: _Case, leaves: Sequence[Leaf], sealed: Sequence[Leaf]) -> None:
+    """Names every leaf that was sealed otherwise, is gone, or was never sealed."""
+    found = {leaf.name: leaf.hash for leaf in leaves}
+    names = {leaf.name: leaf.hash for leaf in sealed}
+    for name in sorted(found.keys() | names.keys()):
+        if name not in names:
+            case.find(name, "was not sealed")
+        elif name not in found:
+            case.find(name, "was sealed and is gone")
+        elif found[name] != names[name]:
+            case.find(name, "is not what was sealed")
+    if [leaf.name for leaf in leaves] != [leaf.name for leaf in sealed]:
+        case.find(layout.SEAL, "does not list the leaves in their order")
+
+
+def _journal(case: _Case) -> None:
+    """Step 3."""
+    run = case.run
+    assert run
+    try:
+        told = journal.read(case.source.read(layout.JOURNAL))
+    except Malformed as error:
+        case.find(layout.JOURNAL, error.problem)
+        return
+    if told.problem:
+        case.find(layout.JOURNAL, told.problem)
+    for place, problem in journal.gaps(told.records):
+        case.find(place or layout.JOURNAL, problem)
+    first = told.records[0] if told.records else None
+    last = told.records[-1] if told.records else None
+    ended = [record.attempt for record in told.records if isinstance(record, journal.Ended)]
+    if not isinstance(first, journal.Opened):
+        case.find(layout.JOURNAL, "does not begin with the plan root")
+    elif (first.run, first.label, first.plan_root) != (run.id, run.label, run.plan_root):
+        case.find(layout.JOURNAL, "was opened for another run or another plan root")
+    if not isinstance(last, journal.Closed) or last.attempts != len(ended):
+        case.find(layout.JOURNAL, "was not closed over all its attempts")
+    resumed = sum(isinstance(record, journal.Resumed) for record in told.records)
+    case.agree(layout.RUN, run.resumed, resumed, "the journal's continuations")
+    _agree_attempts(case, ended, run.attempts)
+
+
+def _agree_attempts(case: _Case, told: Sequence[Attempt], run: Sequence[Attempt]) -> None:
+    told = seal.final_paths(told)
+    journaled = {(attempt.cell, attempt.number): attempt for attempt in told}
+    listed = {(attempt.cell, attempt.number): attempt for attempt in run}
+    for key in sorted(journaled.keys() | listed.keys()):
+        if journaled.get(key) != listed.get(key):
+            place = journal.attempt_name(*key)
+            case.find(place, "is not the same in journal and run")
+    if len(journaled) != len(told) or list(told) != list(run):
+        case.find(layout.RUN, "does not list the attempts as the journal tells them")
+
+
+def _completeness(case: _Case) -> None:
+    """Step 4."""
+    plan, run = case.plan, case.run
+    assert plan
+    assert run
+    numbers: dict[str, list[int]] = {}
+    for attempt in run.attempts:
+        numbers.setdefault(attempt.cell, []).append(attempt.number)
+    planned = {cell.id for cell in plan.cells}
+    for name in sorted(planned - numbers.keys()):
+        case.find(name, "is planned and has no attempt")
+    for name in sorted(numbers.keys() - planned):
+        case.find(name, "ran and is not planned")
+    for name, counted in sorted(numbers.items()):
+        if counted != list(range(1, len(counted) + 1)):
+            case.find(name, "lacks an attempt, or has one twice")
+    for attempt in run.attempts:
+        if attempt.log is not None:
+            last = max(numbers[attempt.cell])
+            wanted = layout.log_path(attempt.cell, attempt.number, last)
+            case.agree(attempt.log.path, attempt.log.path, wanted, "its attempt's number")
+    wanted_tsv = seal.status_tsv(plan, run)
+    table = _try(case, layout.STATUS_TSV, bytes)
+    case.agree(layout.STATUS_TSV, table, wanted_tsv, "plan and run")
+
+
+def _logs(case: _Case) -> None:
+    """Step 5."""
+    run = case.run
+    assert run
+    logs = [attempt.log for attempt in run.attempts if attempt.log is not None]
+
+    def problem(log: Log) -> str:
+        return _log_problem(case.source, log)
+
+    for log, wrong in zip(logs, case.each(problem, logs), strict=True):
+        if wrong:
+            case.find(log.path, wrong)
+
+
+def _log_problem(source: Source, log: Log) -> str:
+    """What is wrong with a log, its salts or its sealed leaves; empty when all agree."""
+    try:
+        salts = source.read(layout.salts_path(log.path))
+        if len(salts) != SALT_BYTES * len(log.leaves):
+            return "its salts are not one per chunk"
+        leaves: list[bytes] = []
+        size = 0
+        for block in source.blocks(log.path):
+            view = memoryview(block)
+            for start in range(0, len(view), CHUNK_BYTES):
+                at = len(leaves) * SALT_BYTES
+                chunk = view[start : start + CHUNK_BYTES]
+                leaves.append(chain.chunk_leaf(salts[at : at + SALT_BYTES], chunk))
+            size += len(view)
+    except Malformed as error:
+        return f"{error.place}: {error.problem}"
+    if size != log.bytes:
+        return f"has {size} bytes, sealed were {log.bytes}"
+    if len(leaves) != len(log.leaves):
+        return f"has {len(leaves)} chunks, sealed were {len(log.leaves)}"
+    for number, (leaf, sealed) in enumerate(zip(leaves, log.leaves, strict=True)):
+        if leaf.hex() != sealed:
+            return f"chunk {number} (from byte {number * CHUNK_BYTES}) is not what was sealed"
+    return (
+        "" if chain.root(leaves).hex() == log.root else "its root does not follow from its leaves"
+    )
+
+
+def _files(case: _Case) -> None:
+    """Step 6."""
+    run, sealed = case.run, case.sealed
+    assert sealed
+    logs = {attempt.log.path for attempt in run.attempts if attempt.log} if run else set()
+    salts = {layout.salts_path(path) for path in logs}
+    wanted = {leaf.name[5:]: leaf.hash for leaf in sealed.final if leaf.name.startswith("file/")}
+    for name in sorted(case.names - wanted.keys() - logs - salts - set(layout.UNSEALED)):
+        case.find(name, "is not part of the evidence")
+    for name in sorted((logs | salts | wanted.keys()) - case.names):
+        case.find(name, "is gone")
+    present = sorted(wanted.keys() & case.names)
+
+    def digest(name: str) -> str:
+        return _digest(case.source, name)
+
+    for name, found in zip(present, case.each(digest, present), strict=True):
+        if len(found) != len(chain.sha256(b"")) or " " in found:
+            case.find(name, found)
+            continue
+        case.digests[name] = found
+        if chain.leaf_hash(f"file/{name}", found) != wanted[name]:
+            case.find(name, "is not what was sealed")
+    _artifacts(case)
+    table = _try(case, layout.SUMS, bytes)
+    if table is not None and table != seal.sums(case.digests):
+        case.find(layout.SUMS, "does not list the files as they are")
+
+
+def _artifacts(case: _Case) -> None:
+    listed = {
+        artifact.path: artifact.sha256
+        for attempt in (case.run.attempts if case.run else ())
+        for artifact in attempt.artifacts
+    }
+    for path in sorted(listed):
+        case.agree(path, case.digests.get(path), listed[path], "the attempt that left it")
+    kept = {name for name in case.names if name.startswith(f"{layout.ARTIFACTS}/")}
+    for path in sorted(kept - listed.keys()):
+        case.find(path, "belongs to no attempt")
+
+
+def _digest(source: Source, name: str) -> str:
+    hasher = chain.new_sha256()
+    try:
+        for block in source.blocks(name):
+            hasher.update(block)
+    except Malformed as error:
+        return error.problem
+    return hasher.hexdigest()
+
+
+def _final_root(case: _Case) -> None:
+    """Step 7."""
+    run, sealed, point = case.run, case.sealed, case.point
+    assert run
+    assert sealed
+    assert point
+    found = seal.final_leaves(case.plan_root or run.plan_root, run, case.digests)
+    _name_stale(case, found, sealed.final)
+    case.final_root = seal.root_of(found)
+    case.agree(layout.CHECKPOINT, point.final_root, case.final_root, "the leaves")
+    case.agree(layout.CHECKPOINT, point.size, len(found), "the number of leaves")
+
+
+def _facts(case: _Case) -> None:
+    """Step 8."""
+    plan, run, facts = case.plan, case.run, case.facts
+    assert plan
+    assert run
+    assert facts
+    wanted = tuple(fact_of(attempt) for attempt in run.attempts)
+    case.agree(layout.FACTS, facts.attempts, wanted, "the attempts of the run")
+    case.agree(layout.FACTS, facts.as_of, run.end_utc, "the end of the run")
+    _no_fact_twice(case, facts)
+    planned = {cell.id for cell in plan.cells}
+    told = {
+        fact.cell for facts_of in (facts.results, facts.tests, facts.metrics) for fact in facts_of
+    }
+    for name in sorted(told - planned):
+        case.find(layout.FACTS, f"speaks of an unplanned cell=`{name}`")
+    place = f"{layout.OBJECTS}/{subject.OBJECTS_FILE}"
+    algorithm = "sha256" if len(plan.subject.commit) == 64 else "sha1"
+    try:
+        objects = subject.split_objects(case.source.read(place), place, algorithm)
+        tree, files = subject.files_of(objects, plan.subject.commit)
+        digest = subject.digest_of(files, plan.rules.outputs)
+    except Malformed as error:
+        case.find(place, str(error))
+        return
+    case.agree(place, tree, plan.subject.tree, "the tree of the subject")
+    case.agree(place, digest, plan.subject.digest, "the digest of the subject")
+    there = subject.paths_of(files)
+    for fact in facts.files:
+        if fact.found != (fact.path.rstrip("/") in there):
+            case.find(layout.FACTS, f"says of {fact.path} what the tree does not say")
+
+
+def _no_fact_twice(case: _Case, facts: Facts) -> None:
+    """A second answer to a question could hide the first; of tests and metrics, all count."""
+    asked = Counter[object](("result", fact.cell, fact.path) for fact in facts.results)
+    asked.update(("file", fact.path, fact.contains) for fact in facts.files)
+    asked.update(("absent", fact.pattern, fact.inside, fact.besides) for fact in facts.absent)
+    asked.update(("engine", fact.fact) for fact in facts.engine)
+    for question in sorted(str(question) for question, count in asked.items() if count > 1):
+        case.find(layout.FACTS, f"answers twice: {question}")
+
+
+def fact_of(attempt: Attempt) -> AttemptFact:
+    """Return what the judge may know of an attempt."""
+    return AttemptFact(
+        cell=attempt.cell,
+        number=attempt.number,
+        result=attempt.result,
+        reason=attempt.reason,
+        exit_code=attempt.exit_code,
+        end_utc=attempt.end_utc,
+    )
+
+
+def _decision(case: _Case) -> None:
+    """Step 9."""
+    plan, facts, decision = case.plan, case.facts, case.decision
+    assert plan
+    assert facts
+    assert decision
+    try:
+        case.derived = judge.decide(plan, facts)
+    except ValueError as error:
+        case.find(layout.FACTS, f"cannot be judged: {error}")
+        return
+    derived = case.derived
+    case.agree(layout.DECISION, decision.verdict, derived.verdict, "the verdict derived again")
+    for told, again in (
+        (decision.gates, derived.gates),
+        (decision.signals, derived.signals),
+        (decision.cells, derived.cells),
+    ):
+        _agree_decided(case, told, again)
+    case.agree(layout.DECISION, decision, derived, "the decision derived again")
+
+
+def _agree_decided(case: _Case, told: Sequence[Any], again: Sequence[Any]) -> None:
+    for one, other in zip(told, again, strict=False):
+        if one != other:
+            name = getattr(one, "id", None)
+            name = one.cell if name is None else name
+            case.find(f"{layout.DECISION} {name}", "does not follow from plan and facts")
+
+
+def _tracker(case: _Case) -> None:
+    """Step 10."""
+    decision = case.decision
+    assert decision
+    place = f"{layout.DOCUMENTS}/{layout.TRACKER}"
+    read = _try(case, place, lambda data: [codec.parse(data)])
+    if read is None:
+        return
+    value = read[0]
+    try:
+        told = value["verdict"], _statuses(value["gates"]), _statuses(value["signals"])
+    except (KeyError, TypeError):
+        case.find(place, "is not a gate tracker")
+        return
+    gates = [(int, gate.id, gate.status) for gate in decision.gates]
+    signals = [(str, signal.id, signal.status) for signal in decision.signals]
+    case.agree(place, told, (decision.verdict, gates, signals), "the decision")
+
+
+def _statuses(items: Any) -> list[tuple[type, Any, Any]]:
+    """The types keep `true` from passing for the gate 1."""
+    return [(type(item["id"]), item["id"], item["status"]) for item in items]
+
+
+def _expected(case: _Case) -> None:
+    """Step 11."""
+    if case.expect_root == case.final_root:
+        case.expected = "final"
+    elif case.expect_root == case.plan_root:
+        case.expected = "plan"
+    else:
+        case.find(
+            layout.CHECKPOINT,
+            f"the expected root {case.expect_root:.64} is neither the final root"
+            f" {case.final_root or 'not found'} nor the plan root {case.plan_root or 'not found'}:"
+            " it is that of another run, or this one was edited",
+        )
+''',
+)
+
+_load(
+    'account',
+    r'''
+"""What a verification found, told to people and to machines.
+
+The same words wherever a bundle is verified: by us, or by the program that lies in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from evidence import codec, seal
+from evidence.verify import Report, Step
+
+_ROOTS = {
+    "final": "nothing was edited since it was sealed",
+    "plan": "that is what was promised; only the final root shows every edit",
+}
+
+
+def lines(report: Report) -> list[str]:
+    """Return a report as plain lines: one per step, one per finding, the verdict last."""
+    text = [line for step in report.steps for line in _of_step(step)]
+    if report.expected and report.ok:
+        text.append(f"expected root is the {report.expected} root: {_ROOTS[report.expected]}")
+    elif report.expected:
+        text.append(f"the {report.expected} root is the one expected; what lies under it is not")
+    elif report.ok:
+        text.append("consistent in itself; with --expect-root ROOT an edit of everything shows too")
+    if report.decision is not None:
+        text.append(f"decision, derived again: {report.decision.verdict}")
+    text.append("VERIFIED" if report.ok else "NOT VERIFIED")
+    return text
+
+
+def _of_step(step: Step) -> Iterator[str]:
+    word = "ok" if not step.findings else "FAILED"
+    yield f"{step.number:>2}  {word if step.checked else 'not checked':<11}  {step.title}"
+    for finding in step.findings:
+        place = f"{_visible(finding.place)}: " if finding.place else ""
+        yield f"      {place}{_visible(finding.problem)}"
+
+
+def _visible(text: str) -> str:
+    """Text from a bundle on one line of a terminal: nothing in it can pass for a line of ours."""
+    return "".join(char if char.isprintable() else seal.escape(char) for char in text)
+
+
+def value(report: Report) -> dict[str, Any]:
+    """Return a report as a JSON value."""
+    return {
+        "ok": report.ok,
+        "plan_root": report.plan_root,
+        "final_root": report.final_root,
+        "expected": report.expected,
+        "verdict": report.decision.verdict if report.decision else None,
+        "steps": codec.to_value(report.steps),
+    }
+''',
+)
+
+_load(
+    'folder',
+    r'''
+"""A bundle as a folder on a disk: the few lines of the verifier that touch files.
+
+Standard library only, because it travels in every bundle. Reads; never writes.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import BinaryIO, TypeVar
+
+from evidence.codec import Malformed
+from evidence.verify import BLOCK_BYTES
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+RECORD_BYTES_MAX = 1 << 30
+"""Largest file that is read whole (records, tables); logs and artifacts come in blocks."""
+
+
+BATCH_FILES = 16
+"""Files that a thread takes at a time."""
+
+
+class Folder:
+    """The `Source` of a bundle that lies in a folder. Links are listed and never followed."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+
+    def names(self) -> Iterator[str]:
+        """Yield the path of everything below the root that is no folder, with `/` between.
+
+        A folder that cannot be listed is yielded itself, as an oddity.
+        """
+        pending = [""]
+        while pending:
+            prefix = pending.pop()
+            try:
+                with os.scandir(os.path.join(self.root, prefix)) as entries:
+                    for entry in entries:
+                        name = prefix + entry.name
+                        if entry.is_dir(follow_symlinks=False):
+                            pending.append(name + "/")
+                        else:
+                            yield name
+            except OSError:
+                yield prefix.rstrip("/") or "."
+
+    def read(self, name: str) -> bytes:
+        """Return a whole regular file. Raises `Malformed`."""
+        with self._open(name) as stream:
+            if os.fstat(stream.fileno()).st_size > RECORD_BYTES_MAX:
+                raise Malformed(name, f"is larger than {RECORD_BYTES_MAX} bytes")
+            return self._next(stream, name, -1)
+
+    def blocks(self, name: str) -> Iterator[bytes]:
+        """Yield a regular file in blocks of `BLOCK_BYTES`. Raises `Malformed`."""
+        with self._open(name) as stream:
+            while block := self._next(stream, name, BLOCK_BYTES):
+                yield block
+
+    def _next(self, stream: BinaryIO, name: str, size: int) -> bytes:
+        try:
+            return stream.read(size)
+        except OSError as error:
+            raise Malformed(name, f"cannot be read: {error.strerror}") from error
+
+    def _open(self, name: str) -> BinaryIO:
+        parts = name.split("/")
+        if not {"", ".", ".."}.isdisjoint(parts):
+            raise Malformed(name, "is not a path below the bundle")
+        path = os.path.join(self.root, *parts)
+        try:
+            if not stat.S_ISREG(os.lstat(path).st_mode):
+                raise Malformed(name, "is not a regular file")
+            return open(path, "rb")
+        except FileNotFoundError as error:
+            raise Malformed(name, "is not there") from error
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise Malformed(name, f"cannot be read: {reason}") from error
+
+
+def in_threads(function: Callable[[T], R], items: Iterable[T]) -> Iterable[R]:
+    """Like `map`, on all processors: hashing gives the interpreter lock away.
+
+    Files are handed out in batches, because a future costs as much as hashing a small log.
+    """
+    todo = list(items)
+    batches = [todo[at : at + BATCH_FILES] for at in range(0, len(todo), BATCH_FILES)]
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        done = pool.map(lambda batch: [function(item) for item in batch], batches)
+        return [result for batch in done for result in batch]
+''',
+)
+
+from evidence import account, codec, folder, verify  # noqa: E402
+
+
+def main(words):
+    import argparse
+    import gc
+    import os
+
+    gc.disable()  # records make no cycles, and looking for some costs a fifth of the time
+    here = os.path.dirname(os.path.abspath(__file__))
+    parser = argparse.ArgumentParser(prog="verify.py", description="Verify an audit bundle.")
+    parser.add_argument("bundle", nargs="?", default=here, help="its folder; default: this one")
+    parser.add_argument("--expect-root", metavar="HEX", help="plan root or final root")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    options = parser.parse_args(words)
+    if not os.path.isdir(options.bundle):
+        parser.error("no such folder: " + options.bundle)
+    root = options.expect_root
+    if root is not None and (len(root) != 64 or set(root.lower()) - set("0123456789abcdef")):
+        parser.error("a root has 64 hex digits: --expect-root " + ascii(root[:80]))
+    source = folder.Folder(options.bundle)
+    report = verify.verify(source, expect_root=root or "", each=folder.in_threads)
+    if options.json:
+        text = codec.encode(account.value(report))
+    else:
+        text = ("\n".join(account.lines(report)) + "\n").encode("utf-8", "replace")
+    sys.stdout.buffer.write(text)
+    return 0 if report.ok else 3
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
