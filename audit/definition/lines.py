@@ -13,6 +13,8 @@ from collections.abc import Sequence
 
 Key = str | int
 Path = tuple[Key, ...]
+Twice = tuple[Path, int, int]
+"""A key or table that a text defines again: its path, its first line and its second."""
 
 _SPACE = re.compile(r"[ \t]*")
 _BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
@@ -30,7 +32,10 @@ _ESCAPES = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", "e": "\x1b"}
 
 
 class Lines:
-    """The lines of a text by key path: `Lines(text).of(("command", 0, "run"))`, from 1."""
+    """The lines of a text by key path: `Lines(text).of(("command", 0, "run"))`, from 1.
+
+    `twice` is the first key or table that stands there again, which `tomllib` never accepts.
+    """
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -39,6 +44,9 @@ class Lines:
         self._counted = 0
         self._found: dict[Path, int] = {(): 1}
         self._lengths: dict[Path, int] = {}
+        self._whole: dict[Path, int] = {}
+        self._values: dict[Path, int] = {}
+        self.twice: Twice | None = None
         # Where it gets lost, what it found up to there is still right.
         with contextlib.suppress(_LostError, RecursionError):
             self._document()
@@ -69,6 +77,7 @@ class Lines:
         self._skip(_SPACE)
         self._expect("]" * brackets)
         path = (*self._resolve(keys[:-1]), keys[-1])
+        self._note_header(path, line, many=many)
         if many:
             number = self._lengths.get(path, 0)
             self._lengths[path] = number + 1
@@ -79,11 +88,25 @@ class Lines:
         self._found.setdefault(path, line)
         return path
 
+    def _note_header(self, path: Path, line: int, *, many: bool) -> None:
+        """Note a table that cannot stand there: one of many may follow only others of them."""
+        if many and path not in self._lengths:
+            self._note_twice(path, self._found.get(path), line)
+        elif not many:
+            listed = self._found[path] if path in self._lengths else None
+            self._note_twice(path, self._whole.get(path, listed), line)
+            self._whole.setdefault(path, line)
+
+    def _note_twice(self, path: Path, first: int | None, second: int) -> None:
+        if first is not None and self.twice is None:
+            self.twice = (path, first, second)
+
     def _resolve(self, keys: Sequence[str]) -> Path:
         """Return the path of a table's keys, in the last element of each array on the way."""
         path: Path = ()
         for key in keys:
             path = (*path, key)
+            self._note_twice(path, self._values.get(path), self._here())
             if path in self._lengths:
                 path = (*path, self._lengths[path] - 1)
             self._found.setdefault(path, self._here())
@@ -91,10 +114,15 @@ class Lines:
 
     def _pair(self, table: Path) -> None:
         line = self._here()
-        path = table
-        for key in self._keys():
+        path, keys = table, self._keys()
+        for number, key in enumerate(keys, 1):
             path = (*path, key)
+            # Dotted keys may share a table on the way, but not go through a value.
+            known = self._found if number == len(keys) else self._values
+            self._note_twice(path, known.get(path), line)
             self._found.setdefault(path, line)
+            self._whole.setdefault(path, line)
+        self._values.setdefault(path, line)
         self._skip(_SPACE)
         self._expect("=")
         self._skip(_SPACE)

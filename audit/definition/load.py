@@ -20,6 +20,7 @@ from audit.definition.lines import Lines, Path
 from audit.definition.models import CONDITIONS, Definition
 from audit.definition.names import hint
 from audit.definition.rules import Known, Trouble
+from audit.definition.twice import REPEATED, headed, header_of, repeated
 from audit.definition.units import WrongError, kind_of, shown
 from audit.errors import Invalid, Unavailable
 
@@ -135,6 +136,9 @@ def _toml(text: str, name: str) -> dict[str, Any]:
         found = re.search(r" \(at line (\d+), column (\d+)\)$", message)
         place = f"{name}:{found[1]}:{found[2]}" if found else f"{name}:{text.count(chr(10)) + 1}"
         problem = re.sub(r" \(at [^()]*\)$", "", message).lower()
+        if REPEATED.match(problem) and (told := repeated(text)):
+            where, what, step = told
+            raise Invalid(what, place=f"{name}:{where}", next_step=step) from error
         raise Invalid(
             f"not TOML, {shown(problem, 200)}",
             place=place,
@@ -190,18 +194,31 @@ def _trouble(detail: ErrorDetails, value: Any) -> Trouble:
     if isinstance(error, WrongError):
         return Trouble(path, error.problem, error.next_step)
     if kind == "extra_forbidden":
-        known = _keys_at(detail["loc"][:-1])
-        return Trouble(path, f"unknown key key=`{shown(key)}`", hint(key, known, "key"))
+        step = hint(key, _keys_at(detail["loc"][:-1]), "key")
+        if _is_of_tables(detail["input"]):
+            step = headed(path[:-1], step)
+        return Trouble(path, f"unknown key key=`{shown(key)}`", step)
+    if kind == "missing" and path == ("audit",):
+        step = "add the table `[audit]` with `id` and `title`"
+        return Trouble(path, "a required table is missing table=`[audit]`", step)
     if kind == "missing":
         return Trouble(path, f"a required key is missing key=`{key}`", f"add `{key} = …`")
     if kind.startswith("union_tag"):
         return _kindless(path, detail["input"])
     if kind in _WANTED:
         problem = f"wants {_WANTED[kind]}, holds {kind_of(detail['input'])}"
-        return Trouble(path, problem, _WRITTEN.get(kind, ""))
+        step = _WRITTEN.get(kind, "")
+        if isinstance(detail["input"], dict) and (header := header_of(path)):
+            step = f"write `{header}`"
+        return Trouble(path, problem, step)
     if kind == "literal_error":
         return _unlisted(path, detail)
     return _out_of_bounds(path, detail)
+
+
+def _is_of_tables(value: Any) -> bool:
+    first = value[0] if isinstance(value, tuple) and value else value
+    return isinstance(first, dict)
 
 
 def _out_of_bounds(path: Path, detail: ErrorDetails) -> Trouble:
