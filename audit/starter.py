@@ -31,6 +31,8 @@ _KIND_WORDS = {
     TESTS: ("test", "spec", "e2e", "cov", "unit"),
     BUILD: ("build", "dist", "package", "compile", "wheel"),
 }
+_TEST_FILES = ("test_*.py", "*_test.py")
+"""Files that pytest collects by their names."""
 _AUDITS = ("audit", "release_gate", "gate_report", "sign_off", "publish", "release", "deploy")
 """Names that audit or release by themselves: an audit must not start them."""
 
@@ -142,7 +144,8 @@ def _python(root: Path) -> list[Found]:
         where = "" if "files" in _table(tools, "mypy") or _any(root, "mypy.ini") else " ."
         found.append(Found("mypy", "run", f"{prefix}mypy{where}", CHECKS, "mypy is set up", "."))
     tests = next((name for name in ("tests", "test") if _has_tests(root / name)), "")
-    if tests or "pytest" in tools or _any(root, "pytest.ini", "conftest.py"):
+    beside = any(next(root.glob(glob), None) for glob in _TEST_FILES)
+    if tests or beside or "pytest" in tools or _any(root, "pytest.ini", "conftest.py"):
         junit = f"{_results_folder(root)}/junit-pytest.xml"
         line = f"{prefix or _interpreter()}pytest -q --junitxml={junit}"
         why = "pytest is set up, or there are tests for it"
@@ -161,9 +164,8 @@ def _interpreter() -> str:
 
 
 def _has_tests(folder: Path) -> bool:
-    return folder.is_dir() and any(
-        next(folder.glob(glob), None) for glob in ("test_*.py", "*_test.py", "*/test_*.py")
-    )
+    globs = (*_TEST_FILES, "*/test_*.py")
+    return folder.is_dir() and any(next(folder.glob(glob), None) for glob in globs)
 
 
 def _results_folder(root: Path) -> str:
@@ -221,7 +223,9 @@ def _make(root: Path) -> Iterator[Found]:
     for target in dict.fromkeys(targets if name else ()):
         if target in ("test", "tests", "check", "lint", "typecheck", "fmt-check", "build"):
             why = f"a target of {name}"
-            yield Found(f"make-{_slug(target)}", "run", f"make {target}", _kind(target), why, name)
+            # By custom `make check` runs the tests, whatever `check` means elsewhere.
+            kind = TESTS if target == "check" else _kind(target)
+            yield Found(f"make-{_slug(target)}", "run", f"make {target}", kind, why, name)
 
 
 _FINDERS: tuple[Callable[[Path], Iterable[Found]], ...] = (_pre_commit, _cargo, _go, _npm, _make)
@@ -369,7 +373,7 @@ _MORE = """\
 #   { test = "tests/test_api.py::*", command = "pytest" }     tests by name; skipped is not passed
 #   { metric = "totals.percent_covered", at_least = 90 }      a number in a JSON result
 #   { file = "docs/runbook.md", contains = "^## Rollback" }   a precondition: it is there
-#   { absent = "TODO", in = "src/**", except = "src/vendor" } a precondition: it is nowhere
+#   { absent = "TODO", in = "src/**", except = "src/vendored/**" }   a precondition: it is nowhere
 #   { approval = "maintainers", count = 1 }                   a person's signed approval
 #   { external = "release_evidence/drill.md", role = "maintainers" }   what only people can bring
 """

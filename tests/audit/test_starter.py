@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from audit.starter import starter
 from evidence import judge, model
 from evidence.model import Subject, Tool
 
+CHECK_SCRIPT = '{"scripts": {"check": "eslint ."}}'
 SUBJECT = Subject("c" * 40, "2026-11-30T10:00:00Z", "t" * 40, "d" * 64, "main", (), ())
 
 
@@ -102,6 +104,12 @@ KINDS: list[tuple[str, dict[str, str], dict[str, str]]] = [
         {"make-test": "make test", "make-lint": "make lint"},
     ),
     (
+        "tests beside what they test",
+        {"test_a.py": "", ".gitignore": "build\n"},
+        {"pytest": "python -m pytest -q --junitxml=build/junit-pytest.xml"},
+    ),
+    ("tests of somebody else, deep below", {"vendored/test_a.py": ""}, {}),
+    (
         "pre-commit",
         {".pre-commit-config.yaml": "repos: []\n"},
         {"pre-commit": "pre-commit run --all-files"},
@@ -132,6 +140,42 @@ def test_what_is_found(
         for condition in signal.closes_when
     }
     assert conditions - {None} == set(expected)
+
+
+@pytest.mark.parametrize(
+    ("there", "begins"),
+    [
+        ({"python", "python3"}, "python -m pytest"),
+        ({"python3"}, "python3 -m pytest"),
+        (set(), "python3 -m pytest"),
+    ],
+)
+def test_python_is_called_by_the_name_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: set[str], begins: str
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: name if name in there else None)
+    (command,) = started(tmp_path, {"test_a.py": ""}).commands
+    assert str(command.run).startswith(begins)
+
+
+def test_make_check_is_a_test_and_other_checks_are_not(tmp_path: Path) -> None:
+    made = started(tmp_path, {"Makefile": "check:\nlint:\n", "package.json": CHECK_SCRIPT})
+    gates = {gate.name: [signal.title for signal in gate.signals] for gate in made.gates}
+    assert gates["Tests"] == ["make-check passes"]
+    assert gates["Style and types"] == ["npm-check passes", "make-lint passes"]
+
+
+def test_examples_of_the_starter_are_conditions_that_load(tmp_path: Path) -> None:
+    text = starter(tmp_path, date="2026-12-01")
+    examples = re.findall(r"^#   (\{ .+? \})", text, re.MULTILINE)
+    assert len(examples) == 6
+    assert any('except = "src/vendored/**"' in example for example in examples)
+    command = (
+        '[[command]]\nid = "pytest"\nrun = "true"\n'
+        'results = [{ junit = "a.xml" }, { metrics = "a.json" }]\n'
+    )
+    told = text.replace("[[gate]]", command + "[[gate]]", 1)
+    parse(told.replace("closes_when = []", f"closes_when = [{', '.join(examples)}]").encode())
 
 
 def decision_of(definition: Definition) -> model.Decision:
