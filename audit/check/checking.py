@@ -75,14 +75,15 @@ def _tree(root: Path | None, repository: Repository | None, rev: str | None) -> 
 def find_root(tracker: Tracker) -> Path | None:
     """Return the nearest folder above the tracker in which its paths resolve, else the nearest
     git repository, else None."""
-    cited = [tracker.evidence_root, tracker.matrix.status_file]
-    cited += [text for gate in tracker.gates for text in gate.evidence]
-    claims = (read_claim(text).path for text in cited)
-    paths = {path for claim in claims if claim and (path := clean(claim))}
     folder = tracker.path.resolve().parent
     above = (folder, *folder.parents)
-    for place in above:
-        tree = Folder(place)
-        if any(tree.kind(path) for path in paths):
-            return place
+    # Evidence of a gate may be relative to the folder of its run, so it is asked only afterwards.
+    evidence = [text for gate in tracker.gates for text in gate.evidence]
+    for cited in ([tracker.evidence_root, tracker.matrix.status_file], evidence):
+        claims = (read_claim(text).path for text in cited)
+        paths = {path for claim in claims if claim and (path := clean(claim))}
+        for place in above:
+            tree = Folder(place)
+            if any(tree.kind(path) for path in paths):
+                return place
     return next((place for place in above if (place / ".git").exists()), None)

@@ -392,6 +392,12 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
         "a file cannot be read",
         "make it a plain file below the size limit that this user may read",
     ),
+    (
+        "AUD905",
+        "could_not_check",
+        "the folder of the run is not in this tree",
+        "bring the evidence back to where evidence_root says, then check again",
+    ),
 )
 
 CODES: dict[str, Code] = {row[0]: Code(*row) for row in _TABLE}

@@ -24,12 +24,20 @@ from audit.check.matrix import (
     read_matrix,
 )
 from audit.check.tracker import Tracker
-from audit.check.tree import Tree, clean
+from audit.check.tree import Tree, clean, matches
 from audit.repo import Repository
 from evidence import layout
 
 DOCUMENT_BYTES_MAX = 16 * 1024 * 1024
 """Largest Markdown document that is read."""
+_OF_A_RUN = frozenset(
+    (
+        *(layout.PLAN, layout.RUN, layout.FACTS, layout.DECISION, layout.SEAL, layout.CHECKPOINT),
+        *(layout.JOURNAL, layout.STATUS_TSV, layout.SUMS, layout.REPORT, layout.VERIFIER),
+        *(layout.LOGS, layout.ARTIFACTS, layout.DOCUMENTS, layout.OBJECTS),
+    )
+)
+"""What evidence that is named relative to the folder of its run begins with."""
 _ATTEMPT = re.compile(r"\.attempt-\d+$")
 _SIDECARS = (".json", ".env", ".txt", ".md", ".toml", ".yaml", ".yml")
 
@@ -77,6 +85,39 @@ class Context:
     def at(self, json_path: str) -> Place:
         """Return the place of a JSON path of the tracker."""
         return Place(self.file, self.tracker.lines.get(json_path), json_path)
+
+    @functools.cached_property
+    def absent(self) -> str | None:
+        """The highest folder that is missing on the way to the evidence of a 2.0 tracker, or None.
+
+        What people commit is the documents; the folder of the run may be kept elsewhere.
+        """
+        root = clean(self.tracker.evidence_root)
+        if not root or self.tree is None or self.tracker.schema_version != "2.0":
+            return None
+        parts = root.split("/")
+        above = ("/".join(parts[: number + 1]) for number in range(len(parts)))
+        return next((path for path in above if self.tree.kind(path) is None), None)
+
+    def is_away(self, path: str, *, is_evidence: bool) -> bool:
+        """Return whether a path would lie in the run's folder, which is not in this tree."""
+        if self.absent is None:
+            return False
+        in_run = is_evidence and path.split("/", maxsplit=1)[0] in _OF_A_RUN
+        return in_run or f"{path}/".startswith(f"{self.absent}/")
+
+    def evidence_path(self, path: str) -> str:
+        """Return where evidence lies: as named, or below the evidence root when it is only there.
+
+        `path` may hold `*` or `?`.
+        """
+        root, tree = clean(self.tracker.evidence_root), self.tree
+        if tree is None or not root or tree.kind(path) is not None:
+            return path
+        below = f"{root}/{path}"
+        if re.search(r"[*?]", path):
+            return below if not matches(tree, path) and matches(tree, below) else path
+        return below if tree.kind(below) is not None else path
 
     @functools.cached_property
     def statuses(self) -> dict[str, str]:

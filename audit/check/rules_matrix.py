@@ -42,7 +42,7 @@ def _status_file(context: Context) -> Iterator[Finding]:
     if path is None:
         yield finding("AUD204", place, f"path outside the repository path=`{shown(stated)}`")
     elif context.current is None:
-        if path not in context.unread:
+        if path not in context.unread and not context.is_away(path, is_evidence=False):
             yield finding("AUD401", place, f"no such file path=`{shown(stated)}`")
     elif context.current.matrix.variant:
         yield from _all_pass(context, context.current)
@@ -164,6 +164,7 @@ def _resting(context: Context) -> Iterator[Finding]:
         path = clean(cited.claim.path or "") if cited.claim.path else None
         if path is None or cited.status != "GO":
             continue
+        path = context.evidence_path(path)
         reading = context.reading(path) if path in alone else None
         if reading and reading.failure:
             message = f"log of {cited.of} reports `{shown(reading.failure.text)}` log=`{path}`"

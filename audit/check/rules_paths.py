@@ -42,11 +42,12 @@ def check_paths(context: Context) -> Iterator[Finding]:
     names_only = context.tree.empty_is_unknown or _holds_names_only(context.tree, claims)
     for cited in claims:
         judged.add(cited.claim.text)
-        yield from _check(context.tree, cited, names_only)
+        yield from _check(context, context.tree, cited, names_only)
     for cited in cited_by_documents(context):
         # What a claim names was judged there, where its status is known.
         if cited.claim.text not in judged and not _beside(context, cited):
-            yield from _check(context.tree, cited, names_only)
+            yield from _check(context, context.tree, cited, names_only)
+    yield from _absent(context, claims)
     yield from _no_evidence(context)
 
 
@@ -106,29 +107,47 @@ def cited_by_documents(context: Context) -> Iterator[Cited]:
     if context.summary:
         documents[context.summary_file] = context.summary
     for file, document in documents.items():
-        for line, claim in _named(document):
-            yield Cited(claim, Place(file, line), "the document", "")
+        for line, claim, is_evidence in _named(document):
+            yield Cited(claim, Place(file, line), "the document", "", is_evidence)
 
 
-def _named(document: Document) -> Iterator[tuple[int, PathClaim]]:
+def _named(document: Document) -> Iterator[tuple[int, PathClaim, bool]]:
     for table in document.tables:
         for row in table.rows:
             for column in ("code", "evidence"):
                 for claim in row.paths(column):
                     if claim.path is not None:
-                        yield row.line, claim
+                        yield row.line, claim, column == "evidence"
     for line, _, text in document.prose:
         for claim in read_prose(text):
-            yield line, claim
+            yield line, claim, False
 
 
-def _check(tree: Tree, cited: Cited, names_only: bool) -> Iterator[Finding]:
+def _absent(context: Context, claims: list[Cited]) -> Iterator[Finding]:
+    """Yield that the run's folder is kept elsewhere, once, with how many claims rest on it."""
+    if context.absent is not None:
+        away = [cited for cited in claims if _is_away(context, cited)]
+        said = f"path=`{shown(context.tracker.evidence_root)}` claims=`{len(away)}`"
+        yield finding("AUD905", context.at("evidence_root"), f"evidence is not here {said}")
+
+
+def _is_away(context: Context, cited: Cited) -> bool:
+    path = clean(cited.claim.path or "")
+    return path is not None and context.is_away(path, is_evidence=cited.is_evidence)
+
+
+def _check(context: Context, tree: Tree, cited: Cited, names_only: bool) -> Iterator[Finding]:
     claim = cited.claim
     path = clean(claim.path or "")
     named = f"named by {cited.of} path=`{shown(claim.text)}`"
     if path is None:
         yield finding("AUD204", cited.place, f"path outside the repository {named}")
-    elif claim.is_glob:
+        return
+    if cited.is_evidence:
+        path = context.evidence_path(path)
+    if tree.kind(path) is None and _is_away(context, cited):
+        return  # told once for all of them
+    if claim.is_glob:
         if not matches(tree, path):
             yield finding(_missing(cited), cited.place, f"no file matches the pattern {named}")
     elif tree.kind(path) is None:

@@ -84,6 +84,14 @@ def closing(world: World, name: str) -> None:
 
 SECRET = "ghp_" + "a1B2" * 10
 ROWS = "tests\t0\t2026-03-01T10:00:00Z\t2026-03-01T10:00:05Z\tpytest -q"
+
+
+def evidence_elsewhere(world: World) -> None:
+    """Leave only what people commit: documents and code."""
+    for path in [path for path in world.files if path.startswith("release_evidence/")]:
+        del world.files[path]
+
+
 PLANTED: list[tuple[str, str, Plant]] = [
     ("AUD101", "unknown version", tracker(schema_version="7")),
     ("AUD101", "a version that is a number", tracker(schema_version=3)),
@@ -184,6 +192,7 @@ PLANTED: list[tuple[str, str, Plant]] = [
     ("AUD902", "no git", tracker(baseline_commit="a" * 40)),
     ("AUD903", "empty file", add("src/a.py", "")),
     ("AUD904", "document", lambda world: world.files.update({world.SUMMARY: "\udcff"})),
+    ("AUD905", "evidence elsewhere", both(tracker(schema_version="2.0"), evidence_elsewhere)),
 ]
 ENTAILED: list[tuple[str, str, Plant, set[str]]] = [
     ("AUD107", "no such signal", gate(1, required_signal_ids=["G2-001", "G2-009"]), {"AUD305"}),
