@@ -80,6 +80,9 @@ def _first_difference(found: bytes, wanted: bytes) -> str:
 def _shared(value: Mapping[str, Any]) -> dict[str, Any]:
     cells = value["command_matrix"]["cells"]
     required = [cell for cell in cells if cell["required"]]
+    status_file = value["command_matrix"]["status_file"]
+    # Claims may keep their logs beside a status file that is not in the evidence root.
+    beside = status_file.rpartition("/")[0] if status_file else value["evidence_root"]
     return {
         "t": value,
         # A claimed tracker may lack what only a run can know.
@@ -96,6 +99,7 @@ def _shared(value: Mapping[str, Any]) -> dict[str, Any]:
         "required_count": len(required) or len(value["command_matrix"]["required_commands"]),
         "required_not_passed": len(_not_passed(required)),
         "meanings": STATUS_MEANINGS,
+        "logs": f"{beside}/{layout.LOGS}/".lstrip("/"),
         "layout": layout,
     }
 

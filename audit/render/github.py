@@ -70,7 +70,7 @@ def annotate(value: Mapping[str, Any]) -> list[str]:
     if value["verdict"] == "GO":
         return []
     made = [
-        annotation("error", _with_step(cell["reason"] or cell["result"], cell["log"]), title=title)
+        annotation("error", _with_step(cell), title=title)
         for cell in value["command_matrix"]["cells"]
         if cell["required"] and not cell["passed"]
         for title in [f"{cell['id']} did not pass"]
@@ -139,8 +139,9 @@ def output_values(value: Mapping[str, Any], *, final_root: str = "") -> dict[str
     }
 
 
-def _with_step(reason: str, log: str) -> str:
-    return f"{reason}\nnext: mend what {log} reports, then run again" if log else reason
+def _with_step(cell: Mapping[str, Any]) -> str:
+    step = "".join(tracker.cell_step(cell, cell["log"]))
+    return f"{cell['reason'] or cell['result']}\nnext: {step}"
 
 
 def _owner_step(signal: Mapping[str, Any] | None) -> str:

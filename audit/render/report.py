@@ -35,6 +35,14 @@ GLYPHS_MAX = 24
 """Signals of a gate drawn one by one on the gate map; more become a bar."""
 STYLES = ("base.css", "parts.css")
 SCRIPTS = ("base.js", "lists.js", "details.js", "logs.js", "timeline.js", "main.js")
+HOST_LABELS: Mapping[str, str] = {
+    "machine": "Architecture",
+    "processors": "Processors",
+    "python": "Python",
+    "system": "Operating system",
+}
+"""What a reader sees for the names that a run gives to facts about its host."""
+DONE_WORDS: Mapping[str, str] = {"ALL_GATES_GO": "all gates are GO"}
 ICONS: Mapping[str, str] = {
     "GO": "go",
     "PARTIAL": "partial",
@@ -57,6 +65,7 @@ class _Cause:
     cell: Mapping[str, Any]
     signals: Sequence[str]
     owners: Sequence[str]
+    step: tracker.Step
 
 
 def page(view: ReportView) -> bytes:
@@ -100,6 +109,8 @@ def _plain_part(view: ReportView) -> dict[str, Any]:
         "map": _map(t),
         "glyphs_max": GLYPHS_MAX,
         "took": _duration(view),
+        "done": DONE_WORDS.get(t["definition_of_done"], t["definition_of_done"]),
+        "host_labels": HOST_LABELS,
     }
 
 
@@ -118,6 +129,7 @@ def _causes(view: ReportView) -> list[_Cause]:
             cell,
             [signal["id"] for signal in held[cell["id"]]],
             sorted({signal["owner"] for signal in held[cell["id"]]}),
+            tracker.cell_step(cell, "its log"),
         )
         for cell in view.tracker["command_matrix"]["cells"]
         if cell["required"] and not cell["passed"]

@@ -8,7 +8,7 @@ are relative to the repository, so that they mean the same wherever the tracker 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from evidence import layout
 from evidence.model import (
@@ -32,6 +32,14 @@ CITED_LOGS_MAX = 4
 """Logs named as evidence of one signal or gate before the status file stands for all of them."""
 
 
+class Step(NamedTuple):
+    """What to do about a command: the words before, of, and after the mention of its log."""
+
+    before: str
+    log: str = ""
+    after: str = ""
+
+
 def build(
     plan: Plan,
     facts: Facts,
@@ -50,9 +58,8 @@ def build(
     matrix = _matrix(plan, facts, decision, root)
     logs = {cell["id"]: cell["log"] for cell in matrix["cells"]}
     decided = {signal.id: signal for signal in decision.signals}
-    status_file = matrix["status_file"]
     signals = [
-        _signal(signal, decided[signal.id], _cited((signal,), logs, status_file))
+        _signal(signal, decided[signal.id], _cited((signal,), logs, root))
         for signal in plan.signals
     ]
     members = _members(plan)
@@ -80,8 +87,7 @@ def build(
         "evidence_root": root,
         "command_matrix": matrix,
         "gates": [
-            _gate(gates[gate.id], gate, _cited(members[gate.id], logs, status_file))
-            for gate in plan.gates
+            _gate(gates[gate.id], gate, _cited(members[gate.id], logs, root)) for gate in plan.gates
         ],
         "signals": signals,
     }
@@ -96,6 +102,26 @@ def heading(tracker: Mapping[str, Any]) -> str:
 def open_signals(tracker: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the signals that are not GO, in the tracker's order."""
     return [signal for signal in tracker["signals"] if signal["status"] != "GO"]
+
+
+def cell_step(cell: Mapping[str, Any], log: str) -> Step:
+    """Return the next step for a command that did not pass; `log` is what its log is called."""
+    if cell["result"] == "could_not_run":
+        return Step(f"make it able to run here: {cell['reason'] or 'it gave no reason'}")
+    if cell["result"] == "interrupted":
+        return Step("run again, since it was cut short")
+    if not cell["log"]:
+        waits = cell["result"] == "skipped"
+        return Step(
+            "it runs when what it waits for has passed"
+            if waits
+            else "see why it did not run, then run again"
+        )
+    if cell["result"] == "timed_out":
+        return Step("read ", log, ", then raise its timeout or make it faster")
+    if cell["result"] == "skipped":
+        return Step("see in ", log, " why it skipped its work, then run again")
+    return Step("mend what ", log, " reports, then run again")
 
 
 def contradicted(tracker: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -169,9 +195,9 @@ def _members(plan: Plan) -> dict[int, list[Signal]]:
     return {gate.id: [by_id[name] for name in gate.signals if name in by_id] for gate in plan.gates}
 
 
-def _cited(signals: Sequence[Signal], logs: Mapping[str, str], status_file: str) -> list[str]:
+def _cited(signals: Sequence[Signal], logs: Mapping[str, str], root: str) -> list[str]:
     """What signals rest on: the paths they declare, then the logs of the cells they ask about."""
-    declared = [path for signal in signals for path in signal.evidence]
+    declared = [_placed(path, root) for signal in signals for path in signal.evidence]
     cells = {
         cell: None
         for signal in signals
@@ -181,8 +207,14 @@ def _cited(signals: Sequence[Signal], logs: Mapping[str, str], status_file: str)
     }
     named = [logs[cell] for cell in cells if logs.get(cell)]
     if len(named) > CITED_LOGS_MAX:
-        named = [status_file]
+        named = [f"{root}/{layout.STATUS_TSV}"]
     return list(dict.fromkeys((*declared, *named)))
+
+
+def _placed(path: str, root: str) -> str:
+    """A declared path; a log or the status file may be declared as it is called in any run."""
+    in_run = path == layout.STATUS_TSV or path.startswith(f"{layout.LOGS}/")
+    return f"{root}/{path}" if in_run else path
 
 
 def _signal(signal: Signal, decided: SignalDecision, evidence: list[str]) -> dict[str, Any]:

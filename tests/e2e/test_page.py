@@ -223,11 +223,43 @@ def test_the_theme_can_be_chosen(visit: Callable[..., Visit], tmp_path: Path) ->
     assert page.evaluate(paper) == "rgb(255, 255, 255)"
     page.click("#theme")
     page.click("#theme")
-    assert page.inner_text("#theme") == "Dark"
+    assert page.inner_text("#theme") == "Theme: dark"
+    assert page.get_attribute("#theme", "aria-label") == "Theme: dark, change to auto"
     assert page.evaluate(paper) == "rgb(18, 21, 26)"
     page.reload()
     page.wait_for_selector("html[data-ready]")
     assert page.evaluate(paper) == "rgb(18, 21, 26)"
+
+
+WIDTHS = (360, 400, 520, 640, 760, 761, 820, 900, 1024, 1152, 1280, 1440, 1600)
+MISPLACED = """() => [...document.querySelectorAll(".badge, .claim")].filter((badge) => {
+  const room = badge.closest("td, .tile, .step, .title, li");
+  const own = badge.getBoundingClientRect();
+  if (!own.width) return false;
+  const outer = room.getBoundingClientRect();
+  const look = getComputedStyle(room);
+  const left = outer.left + parseFloat(look.paddingLeft) - 0.5;
+  const right = outer.right - parseFloat(look.paddingRight) + 0.5;
+  const meets = [...badge.parentElement.children].some((other) => {
+    const box = other.getBoundingClientRect();
+    return other !== badge && !other.contains(badge) && box.left < own.right - 0.5
+      && own.left < box.right - 0.5 && box.top < own.bottom - 0.5 && own.top < box.bottom - 0.5;
+  });
+  return own.left < left || own.right > right || meets;
+}).map((badge) => `${badge.textContent} in ${badge.parentElement.outerHTML.slice(0, 200)}`)"""
+
+
+def test_no_badge_leaves_its_room(visit: Callable[..., Visit], tmp_path: Path) -> None:
+    address = write(tmp_path, worlds.waiting())
+    one = visit()
+    for part in ("", "#signals", "#commands", "#gate/4", "#signal/G4-001", "#cell/bench"):
+        one.page.goto("about:blank")
+        page = one.open(address + part)
+        assert page.locator(".badge:visible").count() > 0
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate(MISPLACED) == [], (part, width)
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
 
 
 # --- keys -----------------------------------------------------------------------------------------
@@ -352,6 +384,46 @@ def test_all_logs_are_searched(visit: Callable[..., Visit], tmp_path: Path) -> N
     page.press("#find-all", "Enter")
     page.wait_for_selector("text=1 log with")
     assert page.locator("#detail mark").all_text_contents() == ["needle"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "line", "told"),
+    [
+        (
+            [b"0 errors yet"] * 700 + [b"E   ValueError: gone"],
+            "701",
+            "first that speaks of an error",
+        ),
+        ([b"quiet"] * 600 + [b"the end"], "601", "no line speaks of an error"),
+    ],
+)
+def test_its_log_leads_to_the_first_error_or_the_end(
+    visit: Callable[..., Visit], tmp_path: Path, lines: list[bytes], line: str, told: str
+) -> None:
+    one = visit()
+    text = b"\n".join([*lines, b""])
+    page = one.open(write(tmp_path, worlds.toy(), lambda _: text))
+    page.click(".causes a:has-text('its log')")
+    one.sees("tests")
+    page.wait_for_selector(".l.at")
+    assert page.inner_text(".l.at i") == line
+    assert told in page.inner_text(".log-bar .n")
+    top = "document.querySelector('.l.at').getBoundingClientRect().top"
+    page.wait_for_function(f"() => 0 < {top} && {top} < innerHeight")
+    one.press("Escape")
+    one.sees("Commands")
+    assert one.complaints == []
+
+
+def test_all_conditions_are_one_click_away(visit: Callable[..., Visit], tmp_path: Path) -> None:
+    one = visit()
+    page = one.open(write(tmp_path, worlds.waiting()))
+    page.click("#blockers >> text=all 3 conditions")
+    one.sees("G4-001")
+    assert page.locator("h2:has-text('Conditions, 0 of 3 met')").is_visible()
+    assert page.locator("#detail table:has(caption:text('Conditions')) tbody tr").count() == 3
+    links = page.locator("#detail a[href='./command-logs/tests.log']")
+    assert links.count() == 1
 
 
 HOSTILE_PARTS = (

@@ -112,6 +112,20 @@ def test_claimed_documents_say_so(worlds: ModuleType) -> None:
     assert "Result as claimed: not every" in pages["summary.md"].decode()
 
 
+@pytest.mark.parametrize(
+    ("status_file", "logs"),
+    [
+        ("docs/audits/toy/matrix/status.tsv", "docs/audits/toy/matrix/command-logs/"),
+        ("status.tsv", "command-logs/"),
+        ("", "release_evidence/2026-12-01-toy/first/command-logs/"),
+    ],
+)
+def test_logs_lie_beside_the_status_file(worlds: ModuleType, status_file: str, logs: str) -> None:
+    made = built(worlds) | {"basis": "claimed"}
+    made["command_matrix"] = made["command_matrix"] | {"status_file": status_file}
+    assert f"\n- Logs: `{logs}`\n" in documents.render(made)["summary.md"].decode()
+
+
 def test_only_failures_are_listed_of_a_large_matrix(worlds: ModuleType) -> None:
     plan, _, facts, decision = worlds.large(cells=400, signals=20, gates=2)
     page = documents.render(tracker.build(plan, facts, decision, folder="x"))["summary.md"]

@@ -18,6 +18,18 @@ def built(worlds: ModuleType, name: str = "toy") -> dict[str, Any]:
     return tracker.build(plan, facts, decision, folder=worlds.FOLDER, plan_root=run.plan_root)
 
 
+def test_a_step_fits_how_the_command_ended(worlds: ModuleType) -> None:
+    plan, _, facts, decision = worlds.waiting()
+    made = github.annotate(tracker.build(plan, facts, decision, folder="x"))
+    steps = {line.split("title=")[1].split()[0]: line.split("next: ")[1] for line in made[:5]}
+    assert steps["drift"] == "make it able to run here: no account"
+    assert steps["bench"] == (
+        "read x/command-logs/bench.log, then raise its timeout or make it faster"
+    )
+    assert steps["notes"].startswith("see in x/command-logs/notes.log why")
+    assert steps["pack"] == "run again, since it was cut short"
+
+
 def test_annotation_escapes() -> None:
     made = github.annotation("error", "50% of\na: b, c\r", title="x:y,z%", file="a,b.py", line=3)
     assert made == ("::error title=x%3Ay%2Cz%25,file=a%2Cb.py,line=3::50%25 of%0Aa: b, c␍")

@@ -127,6 +127,50 @@ def test_blockers_owner_and_step_stand_first_in_plain_html(worlds: ModuleType) -
     assert order == sorted(order)
 
 
+def test_each_result_has_a_next_step_of_its_own(worlds: ModuleType) -> None:
+    html = re.sub(r"<a href=\"#log/(\w+)\">its log</a>", r"[\1]", page(worlds, "waiting"))
+    table = html[html.index('<table class="list causes') : html.index('id="blockers"')]
+    steps = re.findall(r"<td data-t=\"Next step\">(.*?)</td>", table)
+    assert sorted(steps) == [
+        "make it able to run here: no account",
+        "mend what [tests] reports, then run again",
+        "read [bench], then raise its timeout or make it faster",
+        "run again, since it was cut short",
+        "see in [notes] why it skipped its work, then run again",
+    ]
+    waits = re.findall(r"<td data-t=\"Signals that wait\">(.*?)<", table)
+    alone = "no signal; blocks the release because it is required"
+    assert waits == ["2 signals", "1 signal", alone, alone, alone]
+
+
+def test_a_row_with_more_open_conditions_leads_to_all(worlds: ModuleType) -> None:
+    read = Reader(page(worlds, "waiting"))
+    more = [attrs for tag, attrs in read.tags if attrs.get("class") == "all"]
+    assert [(a["href"], a["aria-label"]) for a in more] == [
+        ("#signal/G4-001", "all 3 conditions of G4-001")
+    ]
+
+
+def test_evidence_is_shown_once_and_linked(worlds: ModuleType) -> None:
+    evidence = data_of(Reader(page(worlds, "waiting")))["signals"][0][10]
+    assert evidence == [
+        f"{worlds.FOLDER}/command-logs/tests.log",
+        f"{worlds.FOLDER}/command-matrix-status.tsv",
+        "docs/note.md",
+        f"{worlds.FOLDER}/command-logs/bench.log",
+    ]
+
+
+def test_words_for_readers(worlds: ModuleType) -> None:
+    html = page(worlds, "green")
+    for part in (
+        "all gates are GO", "1 of 1 signal closed", "<dt>Operating system</dt>", "<dt>Python</dt>",
+        "<dt><code>CI</code></dt>",
+    ):  # fmt: skip
+        assert part in html
+    assert "1 of 1 signals" not in html
+
+
 def test_a_green_page_says_so(worlds: ModuleType) -> None:
     text = Reader(page(worlds, "green")).text
     assert "Nothing. Every gate is GO and every required command passed." in text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from evidence import judge, model
 
 COMMIT = "3f2c9a1de4b56789aabbccddeeff001122334455"
@@ -223,6 +225,35 @@ def toy() -> World:
         model.Gate(4, "Deployment / observability / operations", ("G4-001", "G4-002")),
     )
     return world(attempts, cells, gates, signals)
+
+
+def waiting() -> World:
+    """Every way not to pass, the longest statuses and claims, and commands nobody asks for."""
+    ends: tuple[tuple[str, model.Result, int | None, str], ...] = (
+        ("tests", "failed", 1, "exit code 1"),
+        ("bench", "timed_out", None, "it ran longer than 60 s"),
+        ("drift", "could_not_run", 75, "no account"),
+        ("notes", "skipped", 77, "nothing to say"),
+        ("pack", "interrupted", None, ""),
+    )
+    attempts = tuple(
+        attempt(name, 1, result, code=code, reason=reason, second=n)
+        for n, (name, result, code, reason) in enumerate(ends)
+    )
+    external = model.ExternalAttached("external", "release_evidence/toy/drill.md", "SRE")
+    signals = (
+        dataclasses.replace(
+            signal("G4-001", 4, external, passed("tests"), passed("bench"), owner="Platform + SRE"),
+            evidence=("command-logs/tests.log", "command-matrix-status.tsv", "docs/note.md"),
+        ),
+        signal("G4-002", 4, external, owner="Platform + SRE", claim="GO"),
+        signal("G7-001", 7, passed("tests"), owner="SRE", claim="BLOCKED-EXTERNAL"),
+    )
+    gates = (
+        model.Gate(4, "Deployment / observability / operations", ("G4-001", "G4-002")),
+        model.Gate(7, "Promotion", ("G7-001",)),
+    )
+    return world(attempts, tuple(cell(name) for name, *_ in ends), gates, signals)
 
 
 def green() -> World:

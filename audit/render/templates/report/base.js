@@ -89,6 +89,15 @@ const signalLink = (signal) =>
   h("a", { class: "go", href: `#signal/${encodeURIComponent(signal[S.id])}` }, signal[S.id]);
 const cellLink = (cell) =>
   h("a", { class: "go", href: `#cell/${encodeURIComponent(cell[C.id])}` }, cell[C.id]);
+// A row has room for one open condition: where there are more, it says where all of them are.
+function allConditions(signal) {
+  const conditions = signal[S.conditions];
+  if (conditions.filter(([, answer]) => answer !== "met").length < 2) return null;
+  const text = `all ${conditions.length} conditions`;
+  return [" ", h("a", { class: "all", href: `#signal/${encodeURIComponent(signal[S.id])}`,
+    "aria-label": `${text} of ${signal[S.id]}` }, text)];
+}
+
 const lastAttempt = (cell) => cell[C.attempts].at(-1);
 const ranMs = data.cells.flatMap((cell) => cell[C.attempts])
   .reduce((end, attempt) => Math.max(end, attempt[A.start] + attempt[A.took]), 1);

@@ -43,6 +43,9 @@ function gatePage(id) {
     evidence.length ? block("Evidence", plain(evidence)) : null);
 }
 
+const metOf = (conditions) => conditions.length
+  ? `, ${conditions.filter(([, answer]) => answer === "met").length} of ${conditions.length} met` : "";
+
 function conditionTable(conditions) {
   if (!conditions.length) return h("p", { class: "empty" }, "No condition is written down.");
   const line = ([text, answer, reason]) => h("tr", {}, h("td", {}, badge(answer)),
@@ -75,7 +78,7 @@ function signalPage(id) {
       ["Gate", h("a", { href: `#gate/${gate[G.id]}` }, `${gate[G.id]} ${gate[G.name]}`)],
       ["Exit test", prose(signal[S.exit])],
       signal[S.runbook] ? ["Runbook", place(signal[S.runbook])] : null)),
-    block("Conditions", conditionTable(signal[S.conditions])),
+    block(`Conditions${metOf(signal[S.conditions])}`, conditionTable(signal[S.conditions])),
     cells.length ? h("div", { class: "block" }, h("h2", { class: "small" }, "Commands it asks about"),
       cellTable(cells), left > 0 ? h("p", { class: "more" }, `${left} more`) : null) : null,
     lists.map(([name, column]) => signal[column].length
@@ -116,7 +119,8 @@ const askedBy = (signals) => h("ul", { class: "asked" },
   signals.slice(0, CITED_MAX).map((signal) => h("li", {}, signalLink(signal), badge(signal[S.status]))),
   signals.length > CITED_MAX ? h("li", { class: "n" }, `${signals.length - CITED_MAX} more`) : null);
 
-function cellPage(id) {
+// `toError` also brings the reader to what went wrong in the log, as far as that can be told.
+function cellPage(id, toError = false) {
   const n = cellNumber.get(id);
   if (n === undefined) return missing("command", id);
   const cell = data.cells[n];
@@ -137,7 +141,7 @@ function cellPage(id) {
       asking.length ? ["Asked about by", askedBy(asking)] : null,
       needs.length ? ["Runs after", h("span", {}, needs)] : null)) : null,
     artifactTable(attempts),
-    logs.length ? block("Log", logViewer(logs.at(-1), logs)) : null);
+    logs.length ? block("Log", logViewer(logs.at(-1), logs, toError)) : null);
 }
 
 const missing = (kind, id) => h("section", {}, heading(`No ${kind} ${id}`),

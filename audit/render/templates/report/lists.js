@@ -31,7 +31,7 @@ function signalRow(signal) {
   const why = signal[S.status] === "GO" ? signal[S.exit] : signal[S.reason];
   return [
     h("td", {}, badge(signal[S.status]), claim),
-    h("td", {}, signalLink(signal), " ", prose(signal[S.title]), h("span", { class: "why" }, prose(why))),
+    h("td", {}, signalLink(signal), " ", prose(signal[S.title]), h("span", { class: "why" }, prose(why), allConditions(signal))),
     h("td", {}, h("a", { href: `#gate/${signal[S.gate]}` }, String(signal[S.gate]))),
     h("td", {}, signal[S.owner]),
     h("td", {}, prose(signal[S.next])),

@@ -1,6 +1,8 @@
 const CHUNK_LINES = 200;
 const LINE_PX = 20;
 const MATCHES_SHOWN_MAX = 200;
+// What tools mostly say where something went wrong; a line may also say it of something harmless.
+const ERROR_LINE = /(?<!\b(?:0|no) )(?:error|failed|traceback|panicked)/i;
 const unpackedGroups = new Map();
 
 // The bytes of a group: base64 of a raw deflate stream, unpacked once.
@@ -69,14 +71,15 @@ function drawLines(box, lines, wanted) {
   };
 }
 
-function logViewer(chosen, all) {
+function logViewer(chosen, all, toError) {
   const view = h("div", { class: "log" });
-  const open = (n) => view.replaceChildren(...oneLog(n, all, open));
-  open(chosen);
+  const open = (n, jump) => view.replaceChildren(...oneLog(n, all, open, jump));
+  open(chosen, toError);
+  if (toError && !view.querySelector(".lines")) requestAnimationFrame(() => view.scrollIntoView({ block: "center" }));
   return view;
 }
 
-function oneLog(n, all, open) {
+function oneLog(n, all, open, toError) {
   const log = data.logs[n];
   const link = h("a", { href: inBundle("command-logs/" + log[L.name]) }, log[L.name]);
   if (log[L.bytes] === 0) return [h("p", { class: "empty" }, link, " is empty.")];
@@ -102,7 +105,7 @@ function oneLog(n, all, open) {
   const others = all.length > 1
     ? choice("Attempt", all.map((k, i) => [String(k), `Attempt ${i + 1}`]), String(n), (k) => open(Number(k)))
     : null;
-  logLines(log).then((lines) => { state.lines = lines; draw(); }, (error) => {
+  logLines(log).then((lines) => { state.lines = lines; draw(); if (toError) showError(state, box, tell); }, (error) => {
     box.replaceChildren(h("p", { class: "empty" }, `This browser cannot unpack the log (${error}): `, link));
   });
   return [h("div", { class: "log-bar" }, others, field,
@@ -121,14 +124,29 @@ function drawLog(log, state, box, tell, wanted, only) {
   tell.textContent = wanted ? `${count(state.matches.length, "matching line")}` : total;
 }
 
+function showLine(state, box, n) {
+  box.querySelector(".at")?.classList.remove("at");
+  const node = state.nodeOf(n);
+  node.classList.add("at");
+  node.scrollIntoView({ block: "center" });
+}
+
+// The first line that speaks of an error, or else the end, where most tools say how it went.
+function showError(state, box, tell) {
+  if (!state.lines.length) return;
+  const found = state.lines.findIndex(([number, text]) => number !== null && ERROR_LINE.test(text));
+  const n = found < 0 ? state.lines.length - 1 : found;
+  box.focus({ preventScroll: true });
+  showLine(state, box, n);
+  tell.textContent = found < 0 ? "no line speaks of an error; this is the end"
+    : `line ${state.lines[n][0]} of ${count(state.lines.length, "line")} is the first that speaks of an error`;
+}
+
 function showMatch(state, box, tell, by) {
   const n = state.matches.length;
   if (!n) return;
   state.at = state.at < 0 ? (by > 0 ? 0 : n - 1) : (state.at + by + n) % n;
-  box.querySelector(".at")?.classList.remove("at");
-  const node = state.nodeOf(state.matches[state.at]);
-  node.classList.add("at");
-  node.scrollIntoView({ block: "center" });
+  showLine(state, box, state.matches[state.at]);
   tell.textContent = `${state.at + 1} of ${count(n, "matching line")}`;
 }
 

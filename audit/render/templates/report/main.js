@@ -7,7 +7,7 @@ let here = "";
 
 const PAGES = {
   signals: signalsPage, commands: commandsPage, find: findPage,
-  gate: gatePage, signal: signalPage, cell: cellPage,
+  gate: gatePage, signal: signalPage, cell: cellPage, log: (id) => cellPage(id, true),
 };
 
 function route() {
@@ -29,7 +29,7 @@ function redraw() {
   const focused = detail.contains(document.activeElement) ? nameOf(document.activeElement) : null;
   detail.replaceChildren(...(PAGES[name] ? [PAGES[name](id)] : []));
   if (focused) [...detail.querySelectorAll("button, select")].find((node) => nameOf(node) === focused)?.focus();
-  const part = { gate: "overview", signal: "signals", cell: "commands" }[name] || name;
+  const part = { gate: "overview", signal: "signals", cell: "commands", log: "commands" }[name] || name;
   for (const link of document.querySelectorAll("nav a")) {
     if (link.hash === "#" + part) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -110,12 +110,13 @@ document.addEventListener("keydown", (event) => {
 // --- theme ----------------------------------------------------------------------------------------
 
 const THEMES = ["auto", "light", "dark"];
+const afterTheme = (name) => THEMES[(THEMES.indexOf(name) + 1) % THEMES.length];
 
 function setTheme(name) {
   if (name === "auto") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = name;
-  byId("theme").textContent = name[0].toUpperCase() + name.slice(1);
-  byId("theme").setAttribute("aria-label", `Colours: ${name}`);
+  byId("theme").textContent = `Theme: ${name}`;
+  byId("theme").setAttribute("aria-label", `Theme: ${name}, change to ${afterTheme(name)}`);
   try { localStorage.setItem("audit-theme", name); } catch { /* a file may have no storage */ }
 }
 
@@ -125,7 +126,7 @@ function keptTheme() {
 
 let theme = THEMES.includes(keptTheme()) ? keptTheme() : "auto";
 byId("theme").addEventListener("click", () => {
-  theme = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length];
+  theme = afterTheme(theme);
   setTheme(theme);
 });
 
@@ -147,7 +148,7 @@ function blockersByOwner() {
     const head = h("tr", { class: "group" }, h("th", { colspan: "4", scope: "rowgroup" }, owner,
       h("span", { class: "n" }, `${signals.length} open`)));
     return h("tbody", {}, head, part.map((signal) => h("tr", {}, h("td", {}, badge(signal[S.status])),
-      h("td", {}, signalLink(signal), " ", prose(signal[S.title]), h("span", { class: "why" }, prose(signal[S.reason]))),
+      h("td", {}, signalLink(signal), " ", prose(signal[S.title]), h("span", { class: "why" }, prose(signal[S.reason]), allConditions(signal))),
       h("td", { class: "owner" }, `Gate ${signal[S.gate]}`), h("td", { "data-t": "Next step" }, prose(signal[S.next])))));
   });
 }
