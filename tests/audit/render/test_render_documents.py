@@ -121,7 +121,7 @@ def test_claimed_documents_say_so(worlds: ModuleType) -> None:
     ],
 )
 def test_logs_lie_beside_the_status_file(worlds: ModuleType, status_file: str, logs: str) -> None:
-    made = built(worlds) | {"basis": "claimed"}
+    made: dict[str, Any] = built(worlds) | {"basis": "claimed"}
     made["command_matrix"] = made["command_matrix"] | {"status_file": status_file}
     assert f"\n- Logs: `{logs}`\n" in documents.render(made)["summary.md"].decode()
 
