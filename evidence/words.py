@@ -99,7 +99,7 @@ def _next_step_of_cells(
         return f"make {listed(names)} able to run here: {not_passed[0].reason}"
     logs = listed([layout.log_path(name, 1, 1) for name in names])
     if results == {"timed_out"}:
-        return f"read {logs}, then raise the time limit or make it faster"
+        return f"read {logs}, then raise its timeout or make it faster"
     if results & {"failed", "passed"}:
         return f"mend what {logs} reports, then run again"
     if answer == "no":
