@@ -266,10 +266,15 @@ def e2e(session: nox.Session) -> None:
 
 @nox.session
 def nightly(session: nox.Session) -> None:
-    """Run everything that is too slow for every change, with fresh seeds."""
+    """Run everything that is too slow for every change, with fresh seeds.
+
+    The tests go in parallel; what kills processes and measures a browser goes alone after them.
+    """
     install_project(session, "e2e")
-    words = ("-o", "addopts=--import-mode=importlib -ra", "--hypothesis-profile=nightly")
-    pytest(session, *words, "tests", "--ignore=tests/bench", junit="nightly")
+    pytest(session, "-n", "auto", "--hypothesis-profile=nightly", "tests", junit="nightly")
+    session.env["ARCO_NIGHTLY"] = "1"
+    words = ("-o", "addopts=--import-mode=importlib -ra")
+    pytest(session, *words, "tests/e2e", junit="nightly-e2e")
 
 
 @nox.session

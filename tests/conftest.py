@@ -14,7 +14,7 @@ settings.register_profile(
 settings.register_profile(
     "nightly",
     deadline=None,
-    max_examples=2_000,
+    max_examples=1_000,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
