@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from audit.runner.files import sync, unwritable
@@ -75,8 +76,8 @@ class Leaves:
 class Capture:
     """Writes what a child says: redacted, cut at a limit, hashed on the way; never read again.
 
-    Salts go through a buffer and are whole on the disk only after `close`; a crash before leaves a
-    log that `measure_log` salts anew.
+    Salts go through a buffer and are whole on the disk only after `finish`; a crash before leaves a
+    log that `measure_log` salts anew. Whoever made it calls `close`, whatever happened.
     """
 
     def __init__(self, folder: Path, name: str, redactor: Redactor, bytes_max: int) -> None:
@@ -91,8 +92,10 @@ class Capture:
         """Whether something was written since `take_line` was called last."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._log = self._path.open("wb", buffering=0)
-            self._salts = self._salts_path.open("wb")
+            with ExitStack() as opened:
+                self._log = opened.enter_context(self._path.open("wb", buffering=0))
+                self._salts = opened.enter_context(self._salts_path.open("wb"))
+                opened.pop_all()  # both are there; from now on `close` closes them
         except OSError as error:
             raise unwritable(self._path, error) from error
         self._leaves = Leaves(self._salts.write)
@@ -106,7 +109,7 @@ class Capture:
         if not self.truncated:
             self._put(self._stream.feed(chunk))
 
-    def close(self) -> Log:
+    def finish(self) -> Log:
         """Return the finished log, with log and salts on the disk. Two syncs.
 
         What the redactor held back at a cut is dropped: it may be half a secret.
@@ -123,16 +126,13 @@ class Capture:
             sync(self._salts.fileno())
         except OSError as error:
             raise unwritable(self._path, error) from error
-        self.abandon()
         return _log(self.name, self._leaves, self.truncated)
 
-    def abandon(self) -> None:
-        """Close the files as they are."""
-        self._log.close()
-        try:
-            self._salts.close()
-        except OSError:
-            return  # a full disk; what is missing is salted anew on recovery
+    def close(self) -> None:
+        """Close the files as they are; salts that a full disk does not take are made anew later."""
+        for file in (self._log, self._salts):
+            with suppress(OSError):
+                file.close()
 
     def take_line(self) -> str:
         """Return the last line for the screen, and take note that it was taken."""

@@ -11,95 +11,100 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Literal
 
 from audit.runner.marker import carries, run_prefix
 
 TERM_GRACE_MS = 2_000
 """How long a process has between TERM and KILL."""
+KILL_LIMIT_MS = 10_000
+"""How long processes are killed, and those that appear meanwhile too (a fork bomb)."""
 LOOK_AGAIN_MS = 10
 """How often it is looked whether the processes that were told to end are gone."""
-KILL_ROUNDS_MAX = 100
-"""How often processes that appear while others are killed are killed too (a fork bomb)."""
+LISTS_MAX = 100
+"""How often at most `/proc` is listed in one look, while every list shows somebody new."""
+BEGIN_LIMIT_MS = 2_000
+"""How long a process that has given up one program and not begun the next is waited for."""
 
+_BEGIN_LOOK_S = 0.001
 _READ_BYTES = 32_768
 # Small, because a larger buffer is mapped and unmapped for each of the processes looked at.
+
+# Fields of /proc/PID/stat, counted from the state, which is the third. Source: proc_pid_stat(5).
+_STATE, _PARENT, _FLAGS, _START, _ENV_END = 0, 1, 6, 19, 48
+_EXITING = 0x4  # PF_EXITING of the kernel's sched.h
 
 HAS_PROC = os.path.exists("/proc/self/environ")
 """Whether processes can be found by what they carry."""
 
+Sign = Callable[[int], bool]
+"""Whether a process is one of those meant; False of one that is no more."""
+Who = tuple[int, int]
+"""A process for good: its id, and when it started in ticks of the kernel."""
 
-def find(prefix: str, session: int | None = None) -> tuple[int, ...]:
-    """Return the living processes that carry the marker, or belong to the session.
 
-    This process and the leader of the session, which is its id, are left out. Cost: one look into
-    `/proc` for each process there, about 1 ms for a hundred.
+# --- signs ----------------------------------------------------------------------------------------
+
+
+def marked(prefix: str, session: int | None = None) -> Sign:
+    """Return the sign of processes that carry the marker, or belong to the session.
+
+    This process and the leader of the session, which is its id, are left out.
     """
-    if not HAS_PROC:
-        return ()
-    own = os.getpid()
-    return tuple(
-        pid
-        for name in os.listdir("/proc")
-        if name.isdigit()
-        and (pid := int(name)) not in (session, own)
-        and _belongs(pid, prefix, session)
-    )
+    out = (os.getpid(), session)
+    return lambda pid: pid not in out and _belongs(pid, prefix, session)
+
+
+def holding(pipe: int) -> Sign:
+    """Return the sign of processes that hold the other end of a pipe open, given our end.
+
+    Children of this process are left out: one that is just being started holds copies of
+    everything until it runs its program, and no child of ours is a leftover.
+    """
+    own, name = os.getpid(), os.readlink(f"/proc/self/fd/{pipe}") if HAS_PROC else ""
+    return lambda pid: pid != own and _holds(pid, name) and _parent(pid) != own
 
 
 def _belongs(pid: int, prefix: str, session: int | None) -> bool:
     try:
         its_session = os.getsid(pid)
         if its_session == session:
-            return _alive(pid)
+            return _start(pid) is not None
         if not its_session:
             return False  # of the kernel, or of a session outside: no leader of ours began it
-        descriptor = os.open(f"/proc/{pid}/environ", os.O_RDONLY)
+        return carries(_environ(pid), prefix)
     except OSError:
         return False  # gone, or another user's
+
+
+def _environ(pid: int) -> bytes:
+    """Return the environment of a process; one between two programs has none for a moment."""
+    data = _read(pid)
+    if data:
+        return data
+    for _ in _until(BEGIN_LIMIT_MS):
+        # A kernel that says so of us, too, does not tell.
+        if not _begins(pid) or _begins(os.getpid()):
+            break
+        time.sleep(_BEGIN_LOOK_S)
+    return _read(pid)
+
+
+def _read(pid: int) -> bytes:
+    descriptor = os.open(f"/proc/{pid}/environ", os.O_RDONLY | os.O_CLOEXEC)
     try:
-        # A zombie has no environment any more.
-        return carries(_read(descriptor), prefix)
-    except OSError:
-        return False
+        data = block = os.read(descriptor, _READ_BYTES)
+        while len(block) == _READ_BYTES:
+            block = os.read(descriptor, _READ_BYTES)
+            data += block
+        return data
     finally:
         os.close(descriptor)
 
 
-def _read(descriptor: int) -> bytes:
-    data = block = os.read(descriptor, _READ_BYTES)
-    while len(block) == _READ_BYTES:
-        block = os.read(descriptor, _READ_BYTES)
-        data += block
-    return data
-
-
-def _alive(pid: int) -> bool:
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as stream:
-            return stream.read().rpartition(b") ")[2][:1] not in (b"Z", b"X", b"")
-    except OSError:
-        return False
-
-
-def holders(pipe: int) -> tuple[int, ...]:
-    """Return the processes that hold the other end of a pipe open, given our end.
-
-    Children of this process are left out: one that is just being started holds copies of
-    everything until it runs its program, and no child of ours is a leftover.
-    """
-    if not HAS_PROC:
-        return ()
-    own, name = os.getpid(), os.readlink(f"/proc/self/fd/{pipe}")
-    return tuple(
-        int(pid)
-        for pid in os.listdir("/proc")
-        if pid.isdigit() and int(pid) != own and _holds(pid, name) and _parent(pid) != own
-    )
-
-
-def _holds(pid: str, name: str) -> bool:
+def _holds(pid: int, name: str) -> bool:
     try:
         with os.scandir(f"/proc/{pid}/fd") as entries:
             return any(_leads_to(entry.path, name) for entry in entries)
@@ -114,41 +119,107 @@ def _leads_to(link: str, name: str) -> bool:
         return False
 
 
-def _parent(pid: str) -> int:
+# --- what the kernel says of a process ------------------------------------------------------------
+
+
+def _stat(pid: int) -> list[bytes]:
+    """Return the fields of a process from its state on; none when it is gone or a zombie."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as stream:
-            return int(stream.read().rpartition(b") ")[2].split()[1])
-    except (OSError, ValueError, IndexError):
-        return 0
+            fields = stream.read().rpartition(b") ")[2].split()
+    except OSError:
+        return []
+    return [] if len(fields) <= _ENV_END or fields[_STATE] in (b"Z", b"X") else fields
 
 
-Look = Callable[[], tuple[int, ...]]
+def _start(pid: int) -> int | None:
+    """Return when a living process started, in ticks; None of one that is no more."""
+    fields = _stat(pid)
+    return int(fields[_START]) if fields else None
 
 
-def tell_all(number: signal.Signals, look: Look) -> tuple[int, ...]:
-    """Send a signal to all processes that `look` finds; return them.
+def _parent(pid: int) -> int:
+    fields = _stat(pid)
+    return int(fields[_PARENT]) if fields else 0
 
-    It looks again once it has a grip on each: an id that went to another process meanwhile is
-    left alone.
+
+def _begins(pid: int) -> bool:
+    """Whether a process has no environment because its next program is just being loaded."""
+    fields = _stat(pid)
+    return bool(fields) and not int(fields[_FLAGS]) & _EXITING and fields[_ENV_END] == b"0"
+
+
+# --- finding --------------------------------------------------------------------------------------
+
+
+def look(sign: Sign) -> Iterator[int]:
+    """Yield every process with the sign, those included that begin during the look.
+
+    A list of `/proc` takes time, and a process may fork and end between its listing and its turn;
+    so lists are made until nobody has begun since. Cost: one look into `/proc` for each process
+    there, about 1 ms for a hundred.
     """
-    found = look()
-    grips = {pid: _grip(pid) for pid in found}
+    seen: set[str] = set()
+    newest = b""
+    for _ in range(LISTS_MAX if HAS_PROC else 0):
+        before, newest = newest, _newest()
+        if newest == before:
+            return
+        fresh = [name for name in os.listdir("/proc") if name.isdigit() and name not in seen]
+        if not fresh:
+            return
+        seen.update(fresh)
+        yield from filter(sign, map(int, fresh))
+
+
+def _newest() -> bytes:
+    """Return the id that was given out last. Source: proc_loadavg(5), the last field."""
+    descriptor = os.open("/proc/loadavg", os.O_RDONLY | os.O_CLOEXEC)
     try:
-        for pid in look() if found else ():
-            if pid in grips:
-                _send(pid, grips[pid], number)
+        return os.read(descriptor, _READ_BYTES).rpartition(b" ")[2]
     finally:
-        for grip in grips.values():
-            if grip is not None:
-                os.close(grip)
-    return found
+        os.close(descriptor)
 
 
-def _grip(pid: int) -> int | None:
+def find(prefix: str, session: int | None = None) -> tuple[int, ...]:
+    """Return the processes that carry the marker, or belong to the session; see `marked`."""
+    return tuple(look(marked(prefix, session)))
+
+
+# --- ending ---------------------------------------------------------------------------------------
+
+
+def tell_all(number: signal.Signals, sign: Sign, known: Iterable[Who] = ()) -> set[Who]:
+    """Send a signal to all processes with the sign, and to `known` ones; return the former.
+
+    Each is looked at again once there is a grip on it: an id that went to another process
+    meanwhile is left alone.
+    """
+    told = set()
+    for pid in look(sign):
+        with _grip(pid) as grip:
+            start = _start(pid)
+            if start is not None and sign(pid):
+                _send(pid, grip, number)
+                told.add((pid, start))
+    for pid, start in set(known) - told:
+        with _grip(pid) as grip:
+            if _start(pid) == start:
+                _send(pid, grip, number)
+    return told
+
+
+@contextmanager
+def _grip(pid: int) -> Iterator[int | None]:
     try:
-        return os.pidfd_open(pid)
+        grip = os.pidfd_open(pid)
     except (OSError, AttributeError):  # gone, or a kernel or sandbox without the call
-        return None
+        yield None
+        return
+    try:
+        yield grip
+    finally:
+        os.close(grip)
 
 
 def _send(pid: int, grip: int | None, number: signal.Signals) -> None:
@@ -159,37 +230,45 @@ def _send(pid: int, grip: int | None, number: signal.Signals) -> None:
             signal.pidfd_send_signal(grip, number)
 
 
-def tell_group(leader: int, number: signal.Signals) -> None:
-    """Send a signal to the process group of a leader that was not waited for yet."""
-    with suppress(ProcessLookupError, PermissionError):
+def tell_group(leader: int, number: signal.Signals | Literal[0]) -> bool:
+    """Send a signal to a leader's process group; return whether there is one that takes it."""
+    try:
         os.killpg(leader, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
 
 
 def end_all(
-    look: Look,
+    sign: Sign,
     *,
     wait: Callable[[int], None] | None = None,
     grace_ms: int = TERM_GRACE_MS,
 ) -> int:
-    """End all that `look` finds: TERM, a grace, KILL until none is left. Return how many they were.
+    """End all with the sign: TERM, a grace, KILL until none is left. Return how many they were.
 
-    `wait` passes some milliseconds (and may drain a pipe meanwhile).
+    Returns when each of them has ended for good, and not already when it lost its sign: one that
+    dies gives its environment back first. `wait` passes some milliseconds (and may drain a pipe
+    meanwhile). What does not die in `KILL_LIMIT_MS` is left.
     """
     wait = wait or (lambda ms: time.sleep(ms / 1000))
-    ended = set(tell_all(signal.SIGTERM, look))
-    if not ended:
+    told = tell_all(signal.SIGTERM, sign)
+    if not told:
         return 0
     for _ in _until(grace_ms):
         wait(LOOK_AGAIN_MS)
-        if not look():
-            return len(ended)
-    for _ in range(KILL_ROUNDS_MAX):
-        found = tell_all(signal.SIGKILL, look)
-        if not found:
-            break
-        ended.update(found)
+        if _ended(told, sign):
+            return len(told)
+    for _ in _until(KILL_LIMIT_MS):
+        told |= tell_all(signal.SIGKILL, sign, told)
         wait(LOOK_AGAIN_MS)
-    return len(ended)
+        if _ended(told, sign):
+            break
+    return len(told)
+
+
+def _ended(told: Iterable[Who], sign: Sign) -> bool:
+    return not any(_start(pid) == start for pid, start in told) and not any(look(sign))
 
 
 def _until(limit_ms: int) -> Iterator[None]:
@@ -203,5 +282,4 @@ def sweep_run(run: str) -> int:
 
     The caller holds the run's lock: otherwise these would be the children of a living run.
     """
-    prefix = run_prefix(run)
-    return end_all(lambda: find(prefix))
+    return end_all(marked(run_prefix(run)))

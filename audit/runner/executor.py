@@ -13,7 +13,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -28,8 +28,6 @@ READ_BYTES = 1 << 17
 """Most bytes taken from the pipe at once."""
 EOF_GRACE_MS = 500
 """How long the pipe may stay open, or processes live on, after their leader ended."""
-TERM_GRACE_MS = 2_000
-"""How long a process has between TERM and KILL."""
 LOST_PIPE_MS = 300
 """How long the end of the output is waited for once nothing that could hold the pipe is left."""
 TICK_MS = 100
@@ -94,7 +92,7 @@ class LocalExecutor:
         self,
         *,
         eof_grace_ms: int = EOF_GRACE_MS,
-        term_grace_ms: int = TERM_GRACE_MS,
+        term_grace_ms: int = children.TERM_GRACE_MS,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self.eof_grace_ms = eof_grace_ms
@@ -110,22 +108,19 @@ class LocalExecutor:
     ) -> Ending:
         """Run a job; see `Executor`."""
         began = self.monotonic_ns()
-        capture = open_capture()
-        try:
-            process, pipe = _spawn(job)
-        except (OSError, ValueError) as error:
-            log = capture.close()
-            return Ending("not_started", None, 0, 0, 0, log, "", _why_not(job, error))
-        child = _Child(self, job, process, pipe, capture, show)
-        try:
-            cause, leftovers, problem = child.run(began, stopped)
-        except BaseException:
-            capture.abandon()
-            raise
-        finally:
-            child.release()
-        duration_ms = (self.monotonic_ns() - began) // 1_000_000
-        log = capture.close()
+        with closing(open_capture()) as capture:
+            try:
+                process, pipe = _spawn(job)
+            except (OSError, ValueError) as error:
+                log = capture.finish()
+                return Ending("not_started", None, 0, 0, 0, log, "", _why_not(job, error))
+            child = _Child(self, job, process, pipe, capture, show)
+            try:
+                cause, leftovers, problem = child.run(began, stopped)
+            finally:
+                child.release()
+            duration_ms = (self.monotonic_ns() - began) // 1_000_000
+            log = capture.finish()
         code, number = _exit_code(process.returncode)
         return Ending(
             cause, code, number, leftovers, duration_ms, log, capture.last_line(), problem
@@ -238,59 +233,59 @@ class _Child:
         if not self.settled or not self.exited:
             if self.process.returncode is None:
                 children.tell_group(self.process.pid, signal.SIGKILL)
-            children.end_all(self._found, grace_ms=0)
+            children.end_all(self._sign(), grace_ms=0)
         self.process.wait()
         for descriptor in (self.pipe, self.pidfd):
             if descriptor is not None:
                 os.close(descriptor)
         self.pipe = self.pidfd = None
 
-    def _found(self) -> tuple[int, ...]:
-        return children.find(self.job.prefix, self._session())
-
-    def _session(self) -> int | None:
+    def _sign(self) -> children.Sign:
         # Only an id that was not waited for yet is certain to be ours.
-        return self.process.pid if self.process.returncode is None else None
+        session = self.process.pid if self.process.returncode is None else None
+        return children.marked(self.job.prefix, session)
 
     def _end_leader(self) -> None:
         for number in (signal.SIGTERM, signal.SIGKILL):
             if not self.exited:
                 children.tell_group(self.process.pid, number)
-                children.tell_all(number, self._found)
+                children.tell_all(number, self._sign())
                 self._pump_until(self.limits.term_grace_ms, lambda: self.exited)
 
     def _end_leftovers(self) -> int:
         """Wait a bounded time for the rest to end by itself, then end it. Return how many."""
 
         def quiet() -> bool:
-            return self.pipe is None and not self._found()
+            return self.pipe is None and not any(children.look(self._sign()))
 
         calm = self._pump_until(self.limits.eof_grace_ms, quiet)
         if not children.HAS_PROC:
             return self._end_group()
         if calm:
             return 0
-        return self._end(self._found)
+        return self._end(self._sign())
 
     def _end_holders(self) -> int:
         """End what carries no sign of the cell any more and still holds its pipe."""
         pipe = self.pipe
         if pipe is None or self._pump_until(LOST_PIPE_MS, lambda: self.pipe is None):
             return 0
-        return self._end(lambda: children.holders(pipe) if self.pipe is not None else ())
+        holds = children.holding(pipe)
+        return self._end(lambda pid: self.pipe is not None and holds(pid))
 
-    def _end(self, look: children.Look) -> int:
-        return children.end_all(look, wait=self._pump, grace_ms=self.limits.term_grace_ms)
+    def _end(self, sign: children.Sign) -> int:
+        return children.end_all(sign, wait=self._pump, grace_ms=self.limits.term_grace_ms)
 
     def _end_group(self) -> int:
         """Without `/proc`: end the leader's process group; whether there was one is all we know."""
         self.process.wait()  # or the leader, dead as it is, would count as one of its group
-        try:
-            os.killpg(self.process.pid, signal.SIGTERM)
-        except (ProcessLookupError, PermissionError):
+        leader, grace_ms = self.process.pid, self.limits.term_grace_ms
+        if not children.tell_group(leader, signal.SIGTERM):
             return 0
-        self._pump_until(self.limits.term_grace_ms, lambda: self.pipe is None)
-        children.tell_group(self.process.pid, signal.SIGKILL)
+        for _ in range(2):
+            if self._pump_until(grace_ms, lambda: not children.tell_group(leader, 0)):
+                break
+            children.tell_group(leader, signal.SIGKILL)
         return 1
 
     def _pump_until(self, limit_ms: int, done: Callable[[], bool]) -> bool:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from audit import errors
 
 sync: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
 """Puts the bytes of an open file on the disk, and as much about it as is needed to find them."""
+
+T = TypeVar("T")
 
 NEXT_STEP = "free space or give write permission, then take the run up with `resume`"
 
@@ -21,6 +25,16 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def on_error(close: Callable[[T], object], opened: T) -> Iterator[None]:
+    """Close what was opened when the block fails; otherwise its owner will."""
+    try:
+        yield
+    except BaseException:
+        close(opened)
+        raise
 
 
 def unwritable(path: Path, error: OSError) -> errors.Unavailable:

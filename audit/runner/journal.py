@@ -17,7 +17,7 @@ from audit import errors
 from audit.runner import children
 from audit.runner.capture import measure_log
 from audit.runner.clock import Clock
-from audit.runner.files import NEXT_STEP, sync, sync_folder, unwritable
+from audit.runner.files import NEXT_STEP, on_error, sync, sync_folder, unwritable
 from evidence import journal, layout
 from evidence.journal import Closed, Ended, Journal, Opened, Record, Resumed, Started
 from evidence.model import Attempt
@@ -52,7 +52,8 @@ class JournalWriter:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-            sync_folder(folder)
+            with on_error(os.close, descriptor):
+                sync_folder(folder)
         except FileExistsError as error:
             raise errors.Conflict(
                 "this run has a journal already",
@@ -73,8 +74,9 @@ class JournalWriter:
         path = folder / layout.JOURNAL
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-            os.ftruncate(descriptor, told.valid_bytes)
-            os.fsync(descriptor)
+            with on_error(os.close, descriptor):
+                os.ftruncate(descriptor, told.valid_bytes)
+                os.fsync(descriptor)
         except OSError as error:
             raise unwritable(path, error) from error
         return cls(path, descriptor, told.head, told.valid_bytes)
@@ -216,20 +218,27 @@ def recover(folder: Path, *, clock: Clock) -> Recovered:
     writer = JournalWriter.reopen(folder, told)
     if isinstance(told.records[-1], Closed):
         return Recovered(writer, opened, tuple(past), resumed, True, 0)
-    leftovers = children.sweep_run(opened.run)
+    with on_error(JournalWriter.close, writer):
+        leftovers = children.sweep_run(opened.run)
+        _put_in_order(folder, told, past, writer, clock.utc())
+    return Recovered(writer, opened, tuple(past), resumed + 1, False, leftovers)
+
+
+def _put_in_order(
+    folder: Path, told: Journal, past: list[Attempt], writer: JournalWriter, utc: str
+) -> None:
+    """Give every log its name, and every attempt in flight its end, in the journal and `past`."""
     flying = in_flight(told.records)
     last = {attempt.cell: attempt.number for attempt in past}
     last.update((started.cell, started.number) for started in flying)
     for cell, number in last.items():
         move_aside(folder, past, cell, number)
-    utc = clock.utc()
     writer.append(Resumed("resumed", utc))
     for started in flying:
         _drop_artifacts(folder, started)
         attempt = _interrupted(folder, started, past, utc)
         writer.append(Ended("ended", attempt))
         past.append(attempt)
-    return Recovered(writer, opened, tuple(past), resumed + 1, False, leftovers)
 
 
 def in_flight(records: Sequence[Record]) -> tuple[Started, ...]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,36 +17,13 @@ from evidence import chain, journal, layout
 from evidence.journal import Opened
 from evidence.model import Attempt, Cell
 from evidence.redact import Redactor
+from tests.records import make_cell
 
 UTC = "2026-12-01T09:30:00Z"
 QUICK = LocalExecutor(eof_grace_ms=150, term_grace_ms=400)
-
-_CELL = Cell(
-    id="cell",
-    command="cell",
-    argv=("true",),
-    cmd="true",
-    cwd=".",
-    timeout_ms=60_000,
-    output_bytes_max=1 << 30,
-    needs=(),
-    accept_exit_codes=(0,),
-    could_not_run_exit_codes=(75,),
-    skipped_exit_codes=(),
-    required=True,
-    flaky=False,
-    env=(),
-    env_only=None,
-    results=(),
-    produces=(),
-    reads=(),
-)
-
-
-def make_cell(name: str = "cell", argv: Sequence[str] = ("true",), **changes: Any) -> Cell:
-    """Return a cell that runs `argv`."""
-    base = replace(_CELL, id=name, command=name, argv=tuple(argv), cmd=" ".join(argv))
-    return replace(base, **changes)
+"""For tests in which something has to be ended; what it grants is waited for in vain."""
+PATIENT = LocalExecutor(eof_grace_ms=60_000, term_grace_ms=60_000)
+"""For tests in which something ends by itself; however slow the machine, it is in time."""
 
 
 def sh(line: str, name: str = "cell", **changes: Any) -> Cell:
@@ -72,6 +50,27 @@ class StillClock:
         return self.now_ns
 
 
+class Hours:
+    """A monotonic clock that is real until it is told to pass an hour, and real again from there.
+
+    A limit that is reached only when it is told so does not depend on how fast a machine is.
+    """
+
+    def __init__(self) -> None:
+        self._passed = 0
+
+    def monotonic_ns(self) -> int:
+        return time.monotonic_ns() + self._passed * 3_600_000_000_000
+
+    def pass_one(self) -> None:
+        self._passed += 1
+
+
+def quick(hours: Hours) -> LocalExecutor:
+    """Return an executor that waits as little as `QUICK`, by that clock."""
+    return LocalExecutor(eof_grace_ms=150, term_grace_ms=400, monotonic_ns=hours.monotonic_ns)
+
+
 @dataclass
 class Heard:
     """Events, kept."""
@@ -88,6 +87,18 @@ class Heard:
 
     def ended(self, attempt: Attempt) -> None:
         self.ends.append(attempt)
+
+
+class AtOutput(Heard):
+    """Events that do something each time a cell has said something."""
+
+    def __init__(self, action: Callable[[], object]) -> None:
+        super().__init__()
+        self.action = action
+
+    def output(self, cell: Cell, line: str) -> None:
+        super().output(cell, line)
+        self.action()
 
 
 class Arena:

@@ -11,7 +11,8 @@ import pytest
 
 from audit.runner import artifacts
 from evidence.model import ResultFile
-from tests.audit.runner.runner_kit import Arena, make_cell, sh
+from tests.audit.runner.runner_kit import Arena, sh
+from tests.records import make_cell
 
 JUNIT = (ResultFile("junit", "build/out.xml"),)
 NOX = (ResultFile("nox", "build/nox.json"),)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from audit.runner.board import FATAL, RETRIED, Board
 from evidence.model import RESULTS, Attempt, Cell, Result, ResultFile
-from tests.audit.runner.runner_kit import UTC, make_cell
+from tests.audit.runner.runner_kit import UTC
+from tests.records import make_cell
 
 
 def end(cell: str, result: Result = "passed", number: int = 1) -> Attempt:

@@ -34,7 +34,8 @@ def test_log_leaves_and_cut_are_those_of_the_whole_stream(chunks: list[bytes], l
         capture = Capture(folder, "command-logs/a.log", redactor, limit)
         for chunk in chunks:
             capture.feed(chunk)
-        log = capture.close()
+        log = capture.finish()
+        capture.close()
         data = (folder / log.path).read_bytes()
         salts = (folder / layout.salts_path(log.path)).read_bytes()
         assert data == whole[:limit]
@@ -86,4 +87,4 @@ def test_the_last_line_is_the_last_that_says_something(tmp_path: Path) -> None:
     assert not capture.news
     capture.feed(b"\xff\xfe\n")
     assert capture.last_line() == "\\xff\\xfe"
-    capture.abandon()
+    capture.close()

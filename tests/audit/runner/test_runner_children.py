@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from audit.runner import LocalExecutor
-from audit.runner.children import HAS_PROC, find, holders, sweep_run
+from audit.runner import LocalExecutor, children
+from audit.runner.children import HAS_PROC, end_all, find, holding, look, sweep_run
 from audit.runner.marker import MARKER, attempt_prefix, mark, run_prefix
-from evidence.model import Cell
-from tests.audit.runner.runner_kit import Arena, Heard, make_cell, python, sh
+from tests.audit.runner.runner_kit import PATIENT, Arena, AtOutput, Hours, python, quick, sh
+from tests.records import make_cell
 
 pytestmark = pytest.mark.skipif(not HAS_PROC, reason="processes are found in /proc only")
 
 DAEMON = """
 import os, sys, time, signal
 ready_r, ready_w = os.pipe()
-if os.fork() == 0:
+middle = os.fork()
+if middle == 0:
     os.setsid()
     if os.fork() == 0:
         {prelude}
@@ -31,6 +34,7 @@ if os.fork() == 0:
         while True: time.sleep(9)
     os._exit(0)
 os.read(ready_r, 1)
+os.waitpid(middle, 0)
 print("leader done", flush=True)
 """
 CLOSE = "null = os.open('/dev/null', os.O_RDWR); [os.dup2(null, n) for n in (0, 1, 2)]"
@@ -39,9 +43,13 @@ DEAF = "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
 
 def gone(pid_file: Path) -> bool:
     """Whether the process is no more, or only a zombie that its parent has not waited for."""
+    return ended(int(pid_file.read_text()))
+
+
+def ended(pid: int) -> bool:
     try:
-        state = Path(f"/proc/{int(pid_file.read_text())}/stat").read_text()
-    except FileNotFoundError:
+        state = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
         return True
     return state.rpartition(")")[2].split()[0] in "ZX"
 
@@ -83,19 +91,22 @@ def test_a_process_group_of_its_own_does_not_hide(arena: Arena) -> None:
 def test_what_leftovers_say_before_they_are_ended_is_kept(arena: Arena) -> None:
     line = "(trap 'echo caught; exit' TERM; touch ready; while :; do sleep 0.01; done) & \
 while ! test -e ready; do :; done"
-    attempt = arena.one(sh(line))
+    executor = LocalExecutor(eof_grace_ms=150, term_grace_ms=60_000)
+    attempt = arena.one(sh(line), executor=executor)
     assert attempt.leftovers >= 1
     assert b"caught" in arena.log(attempt)
 
 
 def test_one_that_ends_by_itself_in_time_is_no_leftover(arena: Arena) -> None:
-    attempt = arena.one(sh("(sleep 0.03; echo late) &"), executor=LocalExecutor())
+    attempt = arena.one(sh("(sleep 0.03; echo late) &"), executor=PATIENT)
     assert attempt.leftovers == 0
     assert arena.log(attempt) == b"late\n"
 
 
 def test_a_flood_from_a_leftover_does_not_hold_the_cell(arena: Arena) -> None:
-    attempt = arena.one(sh("yes & exit 0", output_bytes_max=1 << 20))
+    # It begins when its leader is a zombie, so that nothing of it counts as the leader's.
+    waits = "while read -r id name state rest < /proc/$$/stat && test $state != Z; do :; done"
+    attempt = arena.one(sh(f"({waits}; exec yes) & exit 0", output_bytes_max=1 << 20))
     assert attempt.leftovers == 1
     assert attempt.result == "failed"  # the flood is output of the cell, and has its limit
     assert attempt.log is not None
@@ -109,36 +120,27 @@ def test_the_pipe_may_be_closed_long_before_the_end(arena: Arena) -> None:
 
 
 def test_a_time_limit_ends_the_daemons_too(arena: Arena) -> None:
-    code = DAEMON.format(prelude=DEAF) + "time.sleep(60)"
-    attempt = arena.one(python(code, timeout_ms=1500))
+    code, hours = DAEMON.format(prelude=DEAF) + "time.sleep(60)", Hours()
+    executor = quick(hours)
+    attempt = arena.one(python(code), executor=executor, events=AtOutput(hours.pass_one))
     assert attempt.result == "timed_out"
     assert gone(arena.root / "pid")
 
 
 def test_a_stop_ends_the_daemons_too(arena: Arena) -> None:
     stop = threading.Event()
-
-    class Stopper(Heard):
-        def output(self, cell: Cell, line: str) -> None:
-            stop.set()
-
     code = DAEMON.format(prelude=DEAF) + "time.sleep(60)"
-    attempt = arena.one(python(code), stop=stop, events=Stopper())
+    attempt = arena.one(python(code), stop=stop, events=AtOutput(stop.set))
     assert attempt.result == "interrupted"
     assert gone(arena.root / "pid")
 
 
 def test_a_fork_chain_is_ended(arena: Arena) -> None:
-    code = (
-        "import os, time\n"
-        "for n in range(40):\n"
-        "    if os.fork(): os._exit(0)\n"
-        "    time.sleep(0.005)\n"
-        "open('pid', 'w').write(str(os.getpid())); time.sleep(60)"
-    )
+    code = "import os, time\nfor n in range(20_000):\n    if os.fork(): os._exit(0)\ntime.sleep(60)"
     attempt = arena.one(python(code))
     assert attempt.leftovers >= 1
     assert not find(attempt_prefix(arena.run_id, "cell", 1))
+    assert attempt.reason == ""
 
 
 def test_cells_of_other_names_are_left_alone(arena: Arena) -> None:
@@ -163,7 +165,7 @@ def test_the_outer_sweep_finds_children_of_an_inner_run() -> None:
         assert find(attempt_prefix(run, "a", 1)) == (child.pid,)
         assert find(attempt_prefix(run, "a", 2)) == ()
         assert sweep_run(run) == 1
-        assert child.wait(10) == -signal.SIGTERM
+        assert child.wait(60) == -signal.SIGTERM
     finally:
         child.kill()
         child.wait()
@@ -195,6 +197,10 @@ def test_elsewhere_the_process_group_is_ended(arena: Arena, close: str) -> None:
     line = f"({close} echo $$; exec sleep 60) & echo $! > pid; echo done"
     attempt = arena.one(sh(line))
     assert (attempt.result, attempt.leftovers) == ("passed", 1)
+    # Nothing tells there when a process has ended; that it was told to is all that is promised.
+    deadline = time.monotonic() + 60
+    while not gone(arena.root / "pid") and time.monotonic() < deadline:
+        os.sched_yield()
     assert gone(arena.root / "pid")
 
 
@@ -206,7 +212,13 @@ def test_elsewhere_a_quiet_end_leaves_nothing_to_end(arena: Arena) -> None:
 
 @pytest.mark.usefixtures("elsewhere")
 def test_elsewhere_limits_hold_too(arena: Arena) -> None:
-    attempt = arena.one(sh("trap '' TERM; echo on; while :; do sleep 1; done", timeout_ms=200))
+    hours = Hours()
+    executor = quick(hours)
+    attempt = arena.one(
+        sh("trap '' TERM; echo on; while :; do sleep 1; done"),
+        executor=executor,
+        events=AtOutput(hours.pass_one),
+    )
     assert (attempt.result, attempt.exit_code) == ("timed_out", 128 + signal.SIGKILL)
 
 
@@ -215,8 +227,83 @@ def test_a_child_that_is_just_being_started_is_no_holder() -> None:
     child = subprocess.Popen(["sleep", "60"], stdout=write_end)
     os.close(write_end)
     try:
-        assert holders(read_end) == ()
+        assert list(look(holding(read_end))) == []
     finally:
         child.kill()
         child.wait()
         os.close(read_end)
+
+
+# --- looking and ending, moment by moment ---------------------------------------------------------
+
+
+def test_one_that_begins_during_the_look_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    lists = iter([["1", "10", "self"], ["1", "11"], ["1", "12"], ["1", "12"]])
+    monkeypatch.setattr(os, "listdir", lambda folder: next(lists))
+    monkeypatch.setattr(children, "_newest", iter([b"10", b"11", b"12", b"13"]).__next__)
+    seen: list[int] = []
+
+    def sign(pid: int) -> bool:
+        seen.append(pid)
+        return pid == 12  # 10 and 11 forked and ended between their listing and their turn
+
+    assert list(look(sign)) == [12]
+    assert seen == [1, 10, 11, 12]
+
+
+def test_one_list_is_enough_while_nobody_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    lists = iter([["1", "2"]])
+    monkeypatch.setattr(os, "listdir", lambda folder: next(lists))
+    monkeypatch.setattr(children, "_newest", lambda: b"2\n")
+    assert list(look(lambda pid: True)) == [1, 2]
+
+
+def test_a_look_ends_though_there_is_always_somebody_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = itertools.count(1)
+    monkeypatch.setattr(os, "listdir", lambda folder: [str(next(numbers))])
+    monkeypatch.setattr(children, "_newest", lambda: b"%d" % next(numbers))
+    assert len(list(look(lambda pid: True))) == children.LISTS_MAX
+
+
+@pytest.mark.parametrize("looks", [0, 1, 5])
+def test_one_between_two_programs_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, looks: int
+) -> None:
+    """Between two programs a process has no environment, so it is looked at again."""
+    carried = f"{MARKER}={mark({}, 'run', 'a', 1, '/r')}".encode()
+    begins = iter([True] * looks + [False])
+    reads = iter([b"", carried])
+    monkeypatch.setattr(os, "getsid", lambda pid: 7)
+    monkeypatch.setattr(children, "_read", lambda pid: next(reads))
+    monkeypatch.setattr(children, "_begins", lambda pid: pid == 10 and next(begins))
+    assert children.marked("run/a/1@")(10)
+
+
+@pytest.mark.parametrize("grace_ms", [0, 60_000])
+def test_one_that_loses_its_sign_is_ended_all_the_same(grace_ms: int) -> None:
+    """A process that dies gives its environment back first; ended is it only later."""
+    prelude = "pass" if grace_ms else DEAF
+    code = f"import signal, time; {prelude}; print(1, flush=1); time.sleep(60)"
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    signs = iter([True, True])
+    try:
+        child.stdout.readline()
+        assert end_all(lambda pid: pid == child.pid and next(signs, False), grace_ms=grace_ms) == 1
+        assert ended(child.pid)
+        assert child.wait() == -(signal.SIGTERM if grace_ms else signal.SIGKILL)
+    finally:
+        child.kill()
+        child.wait()
+        child.stdout.close()
+
+
+def test_an_id_that_went_to_another_process_is_left_alone() -> None:
+    child = subprocess.Popen(["sleep", "60"])
+    try:
+        known = [(child.pid, 1)]
+        assert children.tell_all(signal.SIGKILL, lambda pid: False, known) == set()
+        assert child.poll() is None
+    finally:
+        child.kill()
+        child.wait()

@@ -18,7 +18,8 @@ from evidence import journal, layout
 from evidence.journal import START, Closed, Ended, Opened, Record, Resumed, Started
 from evidence.model import Attempt
 from evidence.seal import final_paths
-from tests.audit.runner.runner_kit import UTC, Arena, StillClock, make_cell, sh
+from tests.audit.runner.runner_kit import UTC, Arena, StillClock, sh
+from tests.records import make_cell
 
 
 def ended(cell: str, number: int = 1, result: str = "passed") -> Ended:
@@ -195,7 +196,7 @@ def test_children_of_the_dead_process_are_ended_first(arena: Arena) -> None:
     try:
         found = recover(arena.folder, clock=StillClock())
         assert found.leftovers == 1
-        assert child.wait(10) != 0
+        assert child.wait(60) != 0
         found.writer.close()
     finally:
         child.kill()
