@@ -8,33 +8,23 @@ time that was computed, which a busy machine changes less.
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import statistics
 import sys
 from pathlib import Path
 from time import perf_counter, process_time
-from types import ModuleType
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # for what tests share
 
 from audit.render import documents, report, schema, tracker
 from evidence import judge
+from tests.audit.render import worlds
 
 PROMISED_S = 0.3
 LOG = b"collected 12 items\n............\n12 passed in 0.31s\n"
 
 
-def worlds() -> ModuleType:
-    """The invented audits of the render tests, loaded by path."""
-    path = Path(__file__).parents[1] / "audit" / "render" / "worlds.py"
-    spec = importlib.util.spec_from_file_location("bench_worlds", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def measured(world: tuple, folder: str) -> dict[str, float]:  # type: ignore[type-arg]
+def measured(world: worlds.World, folder: str) -> dict[str, float]:
     """Seconds of each step, once."""
     plan, run, facts, _ = world
     excerpt = report.LogExcerpt.of(LOG)
@@ -60,10 +50,9 @@ def measured(world: tuple, folder: str) -> dict[str, float]:  # type: ignore[typ
 
 def main() -> None:
     """Print the first round, then medians over the rounds that the first argument asks for."""
-    made = worlds()
-    world = made.large()
-    first = measured(world, made.FOLDER)
-    rounds = [measured(world, made.FOLDER) for _ in range(int(sys.argv[1]) if sys.argv[1:] else 7)]
+    world, count = worlds.large(), int(sys.argv[1]) if sys.argv[1:] else 7
+    first = measured(world, worlds.FOLDER)
+    rounds = [measured(world, worlds.FOLDER) for _ in range(count)]
     print("(d) 1,000 signals, 5,000 cells, one process")
     print(f"    first round, templates compiled: {first['all']:.3f} s")
     for name in first:

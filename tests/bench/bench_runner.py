@@ -29,10 +29,13 @@ from functools import partial
 from pathlib import Path
 from time import perf_counter
 
+sys.path.insert(0, str(Path(__file__).parents[2]))  # for `tests.records`
+
 from audit.runner import JournalWriter, RunOptions, SystemClock, capture, files, run_cells
 from evidence.journal import Closed, Opened
 from evidence.model import Attempt, Cell
 from evidence.redact import Redactor
+from tests.records import make_cell
 
 COMMANDS = 200
 JOBS = 2
@@ -57,28 +60,9 @@ for _ in range({OUTPUT_BYTES >> 20}):
 """
 
 
-def make_cell(name: str, argv: Sequence[str]) -> Cell:
+def cell(name: str, *argv: str) -> Cell:
     """Return a cell with generous limits."""
-    return Cell(
-        id=name,
-        command=name,
-        argv=tuple(argv),
-        cmd=" ".join(argv),
-        cwd=".",
-        timeout_ms=600_000,
-        output_bytes_max=4 << 30,
-        needs=(),
-        accept_exit_codes=(0,),
-        could_not_run_exit_codes=(75,),
-        skipped_exit_codes=(),
-        required=True,
-        flaky=False,
-        env=(),
-        env_only=None,
-        results=(),
-        produces=(),
-        reads=(),
-    )
+    return make_cell(name, argv, timeout_ms=600_000, output_bytes_max=4 << 30)
 
 
 def run(
@@ -135,7 +119,7 @@ def piped(line: str) -> float:
 
 def ours(root: Path) -> float:
     """Return how long our runner takes."""
-    cells = [make_cell(f"c{n}", ("true",)) for n in range(COMMANDS)]
+    cells = [cell(f"c{n}", "true") for n in range(COMMANDS)]
     return seconds(lambda: run(cells, root, jobs=JOBS, secrets={}))
 
 
@@ -229,8 +213,8 @@ def one(count: int, root: Path) -> None:
         synced[0] += seconds(lambda: real(descriptor))
 
     setattr(capture, "sync", timed)  # noqa: B010  (the final sync is told apart)
-    cell = make_cell("big", (sys.executable, "-c", GENERATE))
-    spent = seconds(lambda: run([cell], root, jobs=1, secrets=secrets(count)))
+    big = cell("big", sys.executable, "-c", GENERATE)
+    spent = seconds(lambda: run([big], root, jobs=1, secrets=secrets(count)))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     mib = peak >> (20 if sys.platform == "darwin" else 10)
     print(json.dumps({"seconds": spent - synced[0], "sync": synced[0], "mib": mib}))

@@ -21,11 +21,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "evidence"))
-
-import conftest as kit  # type: ignore[import-not-found]  # its folder is put on the path above
+sys.path.insert(0, str(Path(__file__).parents[2]))  # for what tests share
 
 from evidence import model, standalone
+from tests.evidence import conftest as kit
+from tests.records import make_cell, make_signal
 
 OPENSSL_RATIO_MAX = 1.3
 SUMS_RATIO_MIN = 4
@@ -36,9 +36,9 @@ def write_bundle(folder: Path, logs: int, log_bytes: int) -> None:
     names = [f"cell-{number}" for number in range(logs)]
     condition = model.CommandPassed("command", names[0], (names[0],))
     plan = kit.plan_of(
-        tuple(kit.cell(name) for name in names),
+        tuple(make_cell(name) for name in names),
         (model.Gate(0, "all", ("G0-001",)),),
-        (kit.signal("G0-001", 0, condition),),
+        (make_signal("G0-001", condition),),
     )
     data = os.urandom(log_bytes)
     attempts = [kit.attempt_of(folder, name, 1, 1, data) for name in names]

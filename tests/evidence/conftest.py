@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from evidence import archive, chain, codec, journal, judge, layout, model, seal, subject, verify
+from tests.records import make_cell, make_signal
 
 UTC = "2026-12-01T10:00:00Z"
 LATER = "2026-12-01T10:00:05Z"
@@ -29,45 +30,6 @@ def git_commit() -> tuple[str, str, bytes]:
     tree, tree_raw = git_object("tree", body)
     commit, commit_raw = git_object("commit", f"tree {tree}\n\na subject\n".encode())
     return commit, tree, commit_raw + tree_raw + docs_raw
-
-
-def cell(name: str, **changes: Any) -> model.Cell:
-    plain = model.Cell(
-        id=name,
-        command=name,
-        argv=("true",),
-        cmd="true",
-        cwd=".",
-        timeout_ms=1000,
-        output_bytes_max=1 << 20,
-        needs=(),
-        accept_exit_codes=(0,),
-        could_not_run_exit_codes=(75,),
-        skipped_exit_codes=(),
-        required=True,
-        flaky=False,
-        env=(),
-        env_only=None,
-        results=(),
-        produces=(),
-        reads=(),
-    )
-    return replace(plain, **changes)
-
-
-def signal(name: str, gate: int, *conditions: model.Condition) -> model.Signal:
-    return model.Signal(
-        id=name,
-        gate=gate,
-        title=f"signal {name}",
-        owner="SRE",
-        code=("README.md",),
-        tests=(),
-        runbook="",
-        evidence=("command-logs/",),
-        exit_test="it works",
-        conditions=conditions,
-    )
 
 
 def plan_of(
@@ -183,11 +145,11 @@ def seal_bundle(
 def small_plan() -> model.Plan:
     command = model.CommandPassed("command", "tests", ("tests",))
     return plan_of(
-        (cell("lint"), cell("tests", flaky=True)),
+        (make_cell("lint"), make_cell("tests", flaky=True)),
         (model.Gate(0, "Base", ("G0-001", "G0-002")),),
         (
-            signal("G0-001", 0, command, model.FilePresent("file", "docs")),
-            signal("G0-002", 0, model.EngineFactHolds("engine", "plan_sealed")),
+            make_signal("G0-001", command, model.FilePresent("file", "docs")),
+            make_signal("G0-002", model.EngineFactHolds("engine", "plan_sealed")),
         ),
     )
 

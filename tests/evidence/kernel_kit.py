@@ -47,46 +47,6 @@ def any_of(key: Hashable, text: st.SearchStrategy[str] = TEXT) -> st.SearchStrat
     )
 
 
-def make_cell(name: str, **changes: object) -> model.Cell:
-    plain = model.Cell(
-        id=name,
-        command=name,
-        argv=("true",),
-        cmd="true",
-        cwd=".",
-        timeout_ms=1000,
-        output_bytes_max=1 << 20,
-        needs=(),
-        accept_exit_codes=(0,),
-        could_not_run_exit_codes=(75,),
-        skipped_exit_codes=(),
-        required=True,
-        flaky=False,
-        env=(),
-        env_only=None,
-        results=(),
-        produces=(),
-        reads=(),
-    )
-    return dataclasses.replace(plain, **changes)  # type: ignore[arg-type]
-
-
-def make_signal(name: str, *conditions: model.Condition, **changes: object) -> model.Signal:
-    plain = model.Signal(
-        id=name,
-        gate=0,
-        title=f"signal {name}",
-        owner="SRE",
-        code=("README.md",),
-        tests=(),
-        runbook="",
-        evidence=("command-logs/",),
-        exit_test="it works",
-        conditions=conditions,
-    )
-    return dataclasses.replace(plain, **changes)  # type: ignore[arg-type]
-
-
 def make_plan(
     *signals: model.Signal,
     cells: tuple[model.Cell, ...] = (),

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from evidence import judge, model, words
-from tests.evidence.kernel_kit import LATER, UTC, make_cell, make_facts, make_plan, make_signal, ran
+from tests.evidence.kernel_kit import LATER, UTC, make_facts, make_plan, ran
+from tests.records import make_cell, make_signal
 
 JUNIT = model.ResultFile("junit", "j.xml")
 METRICS = model.ResultFile("metrics", "m.json")

@@ -14,12 +14,11 @@ from tests.evidence.kernel_kit import (
     LATER,
     UTC,
     any_of,
-    make_cell,
     make_facts,
     make_plan,
-    make_signal,
     ran,
 )
+from tests.records import make_cell, make_signal
 
 CELLS = ("a", "b", "c")
 KEYS = ("t.x.one", "t.x.two", "t.y.one")

@@ -20,10 +20,9 @@ from tests.evidence.kernel_kit import (
     TEXT,
     UTC,
     any_of,
-    make_cell,
     make_plan,
-    make_signal,
 )
+from tests.records import make_cell, make_signal
 
 LOG = model.Log("command-logs/a.log", 3, "cd" * 32, ("cd" * 32,), truncated=False)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from evidence import judge, model
+from tests.records import make_cell, make_signal
 
 COMMIT = "3f2c9a1de4b56789aabbccddeeff001122334455"
 DIGEST = "ab" * 32
@@ -28,26 +29,7 @@ HOSTILE = (
 def cell(name: str, *, required: bool = True, cmd: str = "") -> model.Cell:
     """One cell that runs nothing in particular."""
     line = cmd or f"python -m nox -s {name}"
-    return model.Cell(
-        id=name,
-        command=name,
-        argv=tuple(line.split()),
-        cmd=line,
-        cwd=".",
-        timeout_ms=60_000,
-        output_bytes_max=1 << 20,
-        needs=(),
-        accept_exit_codes=(0,),
-        could_not_run_exit_codes=(75,),
-        skipped_exit_codes=(),
-        required=required,
-        flaky=False,
-        env=(),
-        env_only=None,
-        results=(),
-        produces=(),
-        reads=(),
-    )
+    return make_cell(name, line.split(), cmd=line, required=required)
 
 
 def signal(
@@ -60,8 +42,9 @@ def signal(
     claim: model.Status | None = None,
 ) -> model.Signal:
     """One signal of `gate` with its conditions."""
-    return model.Signal(
-        id=name,
+    return make_signal(
+        name,
+        *conditions,
         gate=gate,
         title=title or f"What {name} is about",
         owner=owner,
@@ -70,7 +53,6 @@ def signal(
         runbook="docs/runbooks/storage.md",
         evidence=("docs/audits/toy/note.md",),
         exit_test=exit_test or f"{name} is shown to work",
-        conditions=conditions,
         claim=claim,
     )
 
