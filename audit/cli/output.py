@@ -7,6 +7,7 @@ remembered, so that the exit code can say it. Nothing here decides how results l
 from __future__ import annotations
 
 import contextlib
+import io
 import errno
 import os
 import re
@@ -39,7 +40,7 @@ def prepare() -> None:
                 os.dup2(os.open(os.devnull, os.O_RDWR), number)
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
