@@ -7,8 +7,8 @@ remembered, so that the exit code can say it. Nothing here decides how results l
 from __future__ import annotations
 
 import contextlib
-import io
 import errno
+import io
 import os
 import re
 import sys
