@@ -9,12 +9,14 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
 from audit.runner import LocalExecutor, children
-from audit.runner.children import HAS_PROC, end_all, find, holding, look, sweep_run
+from audit.runner.children import HAS_PROC, Sign, end_all, find, holding, look, sweep_run
 from audit.runner.marker import MARKER, attempt_prefix, mark, run_prefix
 from tests.audit.runner.runner_kit import PATIENT, Arena, AtOutput, Hours, python, quick, sh
 from tests.records import make_cell
@@ -265,6 +267,29 @@ def test_a_look_ends_though_there_is_always_somebody_new(monkeypatch: pytest.Mon
     assert len(list(look(lambda pid: True))) == children.LISTS_MAX
 
 
+class Pipes(Protocol):
+    def __call__(self, *argv: str) -> subprocess.Popen[bytes]: ...
+
+
+@pytest.fixture
+def pipes() -> Iterator[Pipes]:
+    """Starts processes that print a line when they are ready; kills them in the end."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(*argv: str) -> subprocess.Popen[bytes]:
+        child = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        started.append(child)
+        assert child.stdout is not None
+        child.stdout.readline()
+        return child
+
+    yield start
+    for child in started:
+        child.kill()
+        with child:  # closes the pipes and waits
+            pass
+
+
 @pytest.mark.parametrize("looks", [0, 1, 5])
 def test_one_between_two_programs_is_waited_for(
     monkeypatch: pytest.MonkeyPatch, looks: int
@@ -279,31 +304,50 @@ def test_one_between_two_programs_is_waited_for(
     assert children.marked("run/a/1@")(10)
 
 
-@pytest.mark.parametrize("grace_ms", [0, 60_000])
-def test_one_that_loses_its_sign_is_ended_all_the_same(grace_ms: int) -> None:
-    """A process that dies gives its environment back first; ended is it only later."""
-    prelude = "pass" if grace_ms else DEAF
-    code = f"import signal, time; {prelude}; print(1, flush=1); time.sleep(60)"
-    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
-    assert child.stdout is not None
+LINGERS = """
+import signal, sys
+signal.signal(signal.SIGTERM, lambda *_: (sys.stdin.read(), sys.exit(7)))
+print(1, flush=True)
+while True: signal.pause()
+"""
+
+
+def test_nobody_returns_before_the_end_of_one_that_lost_its_sign(pipes: Pipes) -> None:
+    """A process that dies gives its environment back first, and has ended only later."""
+    child = pipes(sys.executable, "-c", LINGERS)
+    stdin, signs = child.stdin, iter([True, True])
+    assert stdin is not None
+    waits: list[int] = []
+
+    def wait(milliseconds: int) -> None:
+        waits.append(milliseconds)
+        if len(waits) == 3:
+            stdin.close()  # now it may end
+        if len(waits) > 3:
+            time.sleep(milliseconds / 1000)
+
+    ours: Sign = lambda pid: pid == child.pid and next(signs, False)  # noqa: E731
+    assert end_all(ours, wait=wait, grace_ms=60_000) == 1
+    assert ended(child.pid)
+    assert child.wait() == 7
+    assert len(waits) > 3
+
+
+def test_one_that_lost_its_sign_and_is_deaf_is_killed(pipes: Pipes) -> None:
+    child = pipes(sys.executable, "-c", f"import signal; {DEAF}; print(1, flush=1); signal.pause()")
     signs = iter([True, True])
-    try:
-        child.stdout.readline()
-        assert end_all(lambda pid: pid == child.pid and next(signs, False), grace_ms=grace_ms) == 1
-        assert ended(child.pid)
-        assert child.wait() == -(signal.SIGTERM if grace_ms else signal.SIGKILL)
-    finally:
-        child.kill()
-        child.wait()
-        child.stdout.close()
+    ours: Sign = lambda pid: pid == child.pid and next(signs, False)  # noqa: E731
+    assert end_all(ours, grace_ms=0) == 1
+    assert ended(child.pid)
+    assert child.wait() == -signal.SIGKILL
 
 
-def test_an_id_that_went_to_another_process_is_left_alone() -> None:
-    child = subprocess.Popen(["sleep", "60"])
-    try:
-        known = [(child.pid, 1)]
-        assert children.tell_all(signal.SIGKILL, lambda pid: False, known) == set()
-        assert child.poll() is None
-    finally:
-        child.kill()
-        child.wait()
+def test_an_id_that_went_to_another_process_is_left_alone(pipes: Pipes) -> None:
+    child = pipes("sh", "-c", "echo; cat")
+    assert child.stdin is not None
+    assert child.stdout is not None
+    known = [(child.pid, 1)]  # nobody here began in the first moment of this machine
+    assert children.tell_all(signal.SIGKILL, lambda pid: False, known) == set()
+    child.stdin.write(b"still here\n")
+    child.stdin.flush()
+    assert child.stdout.readline() == b"still here\n"

@@ -367,7 +367,7 @@ def test_a_full_disk_ends_the_children_and_leaves_a_true_journal(arena: Arena) -
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
-@pytest.mark.parametrize(("full", "line"), [("a.log", "echo x; sleep 60"), ("a.salts", "echo x")])
+@pytest.mark.parametrize(("full", "line"), [("a.log", "sleep 60; touch late"), ("a.salts", ":")])
 def test_a_disk_that_fills_up_in_the_middle_ends_the_child(
     arena: Arena, full: str, line: str
 ) -> None:
@@ -376,10 +376,11 @@ def test_a_disk_that_fills_up_in_the_middle_ends_the_child(
     (logs / full).symlink_to("/dev/full")
     before = descriptors()
     with pytest.raises(errors.Unavailable, match="no space left"):
-        arena.run(sh(f"echo $$ > pid; {line}", "a"))
+        arena.run(sh(f"echo $$ > pid; echo x; {line}", "a"))
     pid = int((arena.root / "pid").read_text())
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+    assert not (arena.root / "late").exists()
     assert descriptors() == before
 
 
