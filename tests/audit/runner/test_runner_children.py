@@ -330,7 +330,7 @@ def test_nobody_returns_before_the_end_of_one_that_lost_its_sign(pipes: Pipes) -
     assert end_all(ours, wait=wait, grace_ms=60_000) == 1
     assert ended(child.pid)
     assert child.wait() == 7
-    assert len(waits) > 3
+    assert len(waits) >= 3
 
 
 def test_one_that_lost_its_sign_and_is_deaf_is_killed(pipes: Pipes) -> None:
@@ -343,7 +343,7 @@ def test_one_that_lost_its_sign_and_is_deaf_is_killed(pipes: Pipes) -> None:
 
 
 def test_an_id_that_went_to_another_process_is_left_alone(pipes: Pipes) -> None:
-    child = pipes("sh", "-c", "echo; cat")
+    child = pipes("sh", "-c", "echo; exec cat")
     assert child.stdin is not None
     assert child.stdout is not None
     known = [(child.pid, 1)]  # nobody here began in the first moment of this machine
