@@ -271,10 +271,12 @@ def nightly(session: nox.Session) -> None:
     The tests go in parallel; what kills processes and measures a browser goes alone after them.
     """
     install_project(session, "e2e")
-    pytest(session, "-n", "auto", "--hypothesis-profile=nightly", "tests", junit="nightly")
+    fresh = ("-n", "auto", "--hypothesis-profile=nightly")
+    contracts = "--ignore=tests/house/test_contracts.py"  # they have no seeds
+    pytest(session, *fresh, "tests", contracts, junit="nightly")
     session.env["ARCO_NIGHTLY"] = "1"
-    words = ("-o", "addopts=--import-mode=importlib -ra")
-    pytest(session, *words, "tests/e2e", junit="nightly-e2e")
+    alone = ("-o", "addopts=--import-mode=importlib -ra")
+    pytest(session, *alone, "tests/e2e", junit="nightly-e2e")
 
 
 @nox.session

@@ -53,12 +53,15 @@ def _segment(part: str) -> str:
 def _set(inner: str) -> str:
     negated = inner[0] in "!^"
     body = inner[1:] if negated else inner
-    ranges = re.sub(r"(.)-(.)", _range, body, flags=re.DOTALL) if "-" in body else re.escape(body)
-    if not ranges:
+    if not body:
         return re.escape(f"[{inner}]")
+    ranges, at = "", 0
+    while at < len(body):
+        if body[at + 1 : at + 2] == "-" and at + 2 < len(body):
+            low, high = sorted((body[at], body[at + 2]))
+            ranges += f"{re.escape(low)}-{re.escape(high)}"
+            at += 3
+        else:
+            ranges += re.escape(body[at])
+            at += 1
     return f"(?!/)[{'^' if negated else ''}{ranges}]"
-
-
-def _range(found: re.Match[str]) -> str:
-    low, high = sorted((found[1], found[2]))
-    return f"{re.escape(low)}-{re.escape(high)}"

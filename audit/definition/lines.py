@@ -46,6 +46,7 @@ class Lines:
         self._lengths: dict[Path, int] = {}
         self._whole: dict[Path, int] = {}
         self._values: dict[Path, int] = {}
+        self._section = 0
         self.twice: Twice | None = None
         # Where it gets lost, what it found up to there is still right.
         with contextlib.suppress(_LostError, RecursionError):
@@ -71,7 +72,7 @@ class Lines:
             self._skip(_BLANK)
 
     def _header(self, brackets: int, *, many: bool) -> Path:
-        line = self._here()
+        line = self._section = self._here()
         self._at += brackets
         keys = self._keys()
         self._skip(_SPACE)
@@ -117,9 +118,8 @@ class Lines:
         path, keys = table, self._keys()
         for number, key in enumerate(keys, 1):
             path = (*path, key)
-            # Dotted keys may share a table on the way, but not go through a value.
-            known = self._found if number == len(keys) else self._values
-            self._note_twice(path, known.get(path), line)
+            known = self._found.get(path) if number == len(keys) else self._closed(path)
+            self._note_twice(path, known, line)
             self._found.setdefault(path, line)
             self._whole.setdefault(path, line)
         self._values.setdefault(path, line)
@@ -127,6 +127,17 @@ class Lines:
         self._expect("=")
         self._skip(_SPACE)
         self._value(path)
+
+    def _closed(self, path: Path) -> int | None:
+        """Return where a table was written that dotted keys may not go through, or None.
+
+        They may share one that dotted keys of the same section made, but not go through a value,
+        nor add to a table of an earlier section.
+        """
+        whole = self._found[path] if path in self._lengths else self._whole.get(path)
+        if whole is not None and whole <= self._section:
+            return whole
+        return self._values.get(path)
 
     def _keys(self) -> list[str]:
         keys = []

@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from audit.definition import parse
@@ -65,6 +65,7 @@ def test_what_toml_takes_has_nothing_twice(chosen: list[str]) -> None:
         assert Lines(text).twice is None
 
 
+@example(["[a.b]", "[a]", "b.c = {a = 1}"])
 @given(st.lists(st.sampled_from(LINES), max_size=6))
 def test_what_toml_refuses_here_is_told_twice(chosen: list[str]) -> None:
     text = "\n".join(chosen) + "\n"

@@ -136,6 +136,11 @@ class Comparison:
                 found += self.compare(part, theirs[name], inside)
             elif new.get("additionalProperties") is False:
                 found.append(f"{inside}: removed, and unknown keys are refused")
+        unknown = old.get("additionalProperties", True)
+        for name in sorted(theirs.keys() - old.get("properties", {}).keys()):
+            if unknown is not False:  # what was let through unseen is looked at now
+                before = {} if unknown is True else unknown
+                found += self.compare(before, theirs[name], f"{path}/properties/{name}")
         extra = new.get("additionalProperties")
         if isinstance(extra, dict):
             before = old.get("additionalProperties", {})

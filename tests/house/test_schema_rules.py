@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import schema_rules
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -126,6 +126,7 @@ OBJECTS = st.fixed_dictionaries(
 )
 
 
+@example(old={}, new={"properties": {"x": {"type": "string"}}}, value={"x": None})
 @given(old=SIMPLE | OBJECTS, new=SIMPLE | OBJECTS, value=VALUES)
 def test_no_break_means_that_every_accepted_value_stays_accepted(
     old: dict[str, Any], new: dict[str, Any], value: object
