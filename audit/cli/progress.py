@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, TextIO, cast
 from audit import runner
 from audit.cli import output, screen
 from evidence.model import Attempt, Cell, Plan
-from evidence.seal import escape
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -94,7 +93,7 @@ class Lines:
 def ended_line(done: int, total: int, attempt: Attempt) -> str:
     """Return the line that says how a cell ended."""
     seconds = f"{attempt.duration_ms / 1000:.1f} s"
-    reason = f"  {escape(attempt.reason)}" if attempt.reason else ""
+    reason = f"  {output.one_line(attempt.reason)}" if attempt.reason else ""
     result = screen.coloured(attempt.result) + " " * (13 - len(attempt.result))
     width = len(str(total))
     return f"[{done:>{width}}/{total}] {result} {attempt.cell}  {seconds}{reason}"

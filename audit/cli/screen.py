@@ -18,7 +18,6 @@ import click
 from audit.cli import output
 from evidence import codec
 from evidence.model import Decision, Plan
-from evidence.seal import escape
 
 COLOURS = {
     "GO": "green",
@@ -58,7 +57,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
     On a terminal the last column is wrapped under itself; in a pipe a row is one line.
     """
-    cells = [[escape(cell) for cell in row] for row in rows]
+    cells = [[output.one_line(cell) for cell in row] for row in rows]
     widths = [max(map(_width, column)) for column in zip(header, *cells, strict=True)]
     lines = [click.style(_row(header, widths), bold=True)]
     for row in cells:
