@@ -8,11 +8,12 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from evidence import codec, journal, model
 from tests.evidence.kernel_kit import TEXT, any_of
+from tests.examples import share
 
 FILES = (model.Plan, model.Run, model.Facts, model.Decision, model.Seal)
 RECORDS = tuple(
@@ -31,7 +32,7 @@ JSON = st.recursive(
 
 @pytest.mark.parametrize("kind", RECORDS, ids=lambda kind: kind.__name__)
 def test_every_record_survives_its_bytes(kind: type) -> None:
-    @settings(max_examples=25)
+    @share(25)
     @given(any_of(kind))
     def survives(record: Any) -> None:
         data = codec.write(record)
@@ -181,7 +182,7 @@ def spelled(path: tuple[Any, ...]) -> str:
 def test_a_foreign_value_anywhere_is_named_there(kind: type) -> None:
     """No place of any record takes a float in place of what it holds, or an unknown member."""
 
-    @settings(max_examples=25)
+    @share(25)
     @given(any_of(kind), st.data())
     def named(record: Any, data: st.DataObject) -> None:
         value = codec.to_value(record)
@@ -206,7 +207,7 @@ def test_a_foreign_value_anywhere_is_named_there(kind: type) -> None:
 
 @pytest.mark.parametrize("kind", FILES, ids=lambda kind: kind.__name__)
 def test_garbage_is_malformed_and_nothing_else(kind: type) -> None:
-    @settings(max_examples=60)
+    @share(60)
     @given(st.binary(max_size=40) | JSON.map(codec.encode))
     def refused(data: bytes) -> None:
         with pytest.raises(codec.Malformed):

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from evidence import codec, journal, model
 from evidence.journal import Closed, Ended, Opened, Resumed, Started
 from tests.evidence.kernel_kit import LATER, UTC, any_of
+from tests.examples import share
 
 OPENED = Opened("opened", "run-1", "head/1", "ab" * 32, UTC)
 CLOSED = Closed("closed", LATER, 1)
@@ -47,7 +48,7 @@ def written(records: list[Any]) -> tuple[bytes, list[int], list[str]]:
     return data, ends, heads
 
 
-@settings(max_examples=40)
+@share(40)
 @given(st.lists(any_of(journal.Record), max_size=5))
 def test_a_journal_tells_the_records_that_were_written(records: list[Any]) -> None:
     data, ends, heads = written(records)

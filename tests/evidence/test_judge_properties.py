@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from evidence import codec, judge, model
@@ -208,7 +208,6 @@ def ranks(decision: model.Decision) -> list[int]:
     ]
 
 
-@settings(max_examples=200)
 @given(worlds(), TIMES)
 def test_taking_evidence_away_raises_nothing(world: World, as_of: str | None) -> None:
     before = judge.decide(world.plan, world.facts, as_of)
@@ -264,7 +263,6 @@ def test_a_decision_is_consistent_in_itself(world: World, as_of: str | None) -> 
 HOSTILE = st.sampled_from(("a", "b", "", "*", "t.x.*", "\udc80", "\u202e\n", "1e9", "NaN", "::"))
 
 
-@settings(max_examples=200)
 @given(any_of(model.Plan, HOSTILE), any_of(model.Facts, HOSTILE))
 def test_hostile_records_are_judged(plan: model.Plan, facts: model.Facts) -> None:
     """Dangling and double ids, absurd numbers and patterns: a decision, and never GO by it."""
@@ -284,7 +282,6 @@ def test_hostile_records_are_judged(plan: model.Plan, facts: model.Facts) -> Non
 LETTERS = st.text("ab.*[", max_size=6)
 
 
-@settings(max_examples=150)
 @given(LETTERS, st.lists(st.text("ab.[", max_size=6), max_size=6, unique=True))
 @example("a*b", ["a", "ab", "b"])
 def test_a_pattern_is_its_regular_expression(pattern: str, keys: list[str]) -> None:

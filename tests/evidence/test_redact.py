@@ -11,7 +11,7 @@ import tracemalloc
 import urllib.parse
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from evidence.redact import WINDOW_BYTES, Redactor
@@ -70,7 +70,6 @@ def model(redactor: Redactor, data: bytes) -> bytes:
     return out + data[at:]
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_however_the_stream_is_split_it_equals_the_model(data: st.DataObject) -> None:
     values = data.draw(st.lists(secret_values, min_size=1, max_size=4))

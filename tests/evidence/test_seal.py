@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from evidence import chain, codec, layout, model, seal
@@ -22,6 +22,7 @@ from tests.evidence.kernel_kit import (
     any_of,
     make_plan,
 )
+from tests.examples import share
 from tests.records import make_cell, make_signal
 
 LOG = model.Log("command-logs/a.log", 3, "cd" * 32, ("cd" * 32,), truncated=False)
@@ -154,7 +155,7 @@ def test_every_value_of_a_plan_is_under_its_root() -> None:
     assert seen > 60
 
 
-@settings(max_examples=60)
+@share(30)
 @given(any_of(model.Plan), any_of(model.Plan))
 def test_other_plans_have_other_roots(one: model.Plan, other: model.Plan) -> None:
     roots = seal.root_of(seal.plan_leaves(one)), seal.root_of(seal.plan_leaves(other))

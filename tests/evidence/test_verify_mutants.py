@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from evidence import (
@@ -31,6 +31,7 @@ from evidence import (
 )
 from evidence.codec import Malformed
 from tests.evidence import conftest as made
+from tests.examples import share
 
 TRACKER = f"{layout.DOCUMENTS}/{layout.TRACKER}"
 LOG = f"{layout.LOGS}/tests.log"
@@ -81,7 +82,6 @@ def test_the_bundle_in_memory_is_whole(files: dict[str, bytes]) -> None:
 # --- bytes ----------------------------------------------------------------------------------------
 
 
-@settings(max_examples=200)
 @given(st.data())
 def test_any_edit_of_any_file_is_found(files: dict[str, bytes], data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(sorted(files)))
@@ -351,7 +351,7 @@ def put_at(value: Any, data: st.DataObject, item: Any) -> None:
         value = value[key]
 
 
-@settings(max_examples=400)
+@share(150)
 @given(st.sampled_from(RECORDS), HOSTILE, st.data())
 def test_hostile_values_are_findings(
     files: dict[str, bytes], name: str, item: Any, data: st.DataObject
@@ -377,7 +377,6 @@ GARBAGE = st.binary(max_size=60) | st.sampled_from(
 )
 
 
-@settings(max_examples=150)
 @given(st.data(), GARBAGE)
 def test_garbage_is_a_finding(files: dict[str, bytes], data: st.DataObject, garbage: bytes) -> None:
     name = data.draw(st.sampled_from(sorted(files)))

@@ -11,7 +11,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from audit.render import schema, tracker
@@ -113,7 +113,6 @@ VALUES = st.one_of(
 
 
 @given(data=st.data())
-@settings(max_examples=120, deadline=None)
 def test_the_thinned_value_is_valid_exactly_when_the_whole_is(
     worlds: ModuleType, data: st.DataObject
 ) -> None:

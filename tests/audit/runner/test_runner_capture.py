@@ -6,12 +6,13 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from audit.runner.capture import LINE_CHARS_MAX, Capture, measure_log, printable
 from evidence import chain, layout
 from evidence.redact import Redactor
+from tests.examples import share
 
 SECRET = "geheim-geheim"
 pieces = st.lists(
@@ -24,7 +25,7 @@ pieces = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@share(40)
 @given(pieces, st.integers(1, 150_000))
 def test_log_leaves_and_cut_are_those_of_the_whole_stream(chunks: list[bytes], limit: int) -> None:
     redactor = Redactor({"S": SECRET})
