@@ -18,6 +18,7 @@ _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _HEADER = re.compile(r"\s*[-*]\s+([A-Za-z][^:`|]{0,60}?)\s*:\s+(.+?)\s*$")
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 
+_ENTITY = re.compile(r"&#?[A-Za-z0-9]+;")  # Markdown knows none without its semicolon
 _COLUMNS = {
     "signalid": "id",
     "id": "id",
@@ -160,7 +161,8 @@ def plain(cell: str, *, keep_spans: bool = False) -> str:
 
 def _prose(text: str) -> str:
     bare = re.sub(r"(?<!\\)(\*\*|__)(.*?)\1", r"\2", text)
-    return html.unescape(_ESCAPE.sub(r"\1", re.sub(r"<br\s*/?>", " ", bare)))
+    text = _ESCAPE.sub(r"\1", re.sub(r"<br\s*/?>", " ", bare))
+    return _ENTITY.sub(lambda found: html.unescape(found[0]), text)
 
 
 def _entities(text: str) -> str:
