@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.runner import Events, Executor, JournalWriter, LocalExecutor, RunOptions, run_cells
+from audit.runner.marker import MARKER
 from evidence import chain, journal, layout
 from evidence.journal import Opened
 from evidence.model import Attempt, Cell
@@ -64,6 +66,16 @@ class Hours:
 
     def pass_one(self) -> None:
         self._passed += 1
+
+
+def start_marked(marker: str) -> subprocess.Popen[bytes]:
+    """Start a process that sleeps, as an executor starts a leader: marked, in a session of its own.
+
+    Without the session it would be in that of the tests, which may have begun outside: in a
+    container the kernel then calls it 0, and no process of a cell is ever in that one.
+    """
+    environ = {**os.environ, MARKER: marker}
+    return subprocess.Popen(["sleep", "60"], env=environ, start_new_session=True)
 
 
 def quick(hours: Hours) -> LocalExecutor:

@@ -18,7 +18,16 @@ import pytest
 from audit.runner import LocalExecutor, children
 from audit.runner.children import HAS_PROC, Sign, end_all, find, holding, look, sweep_run
 from audit.runner.marker import MARKER, attempt_prefix, mark, run_prefix
-from tests.audit.runner.runner_kit import PATIENT, Arena, AtOutput, Hours, python, quick, sh
+from tests.audit.runner.runner_kit import (
+    PATIENT,
+    Arena,
+    AtOutput,
+    Hours,
+    python,
+    quick,
+    sh,
+    start_marked,
+)
 from tests.records import make_cell
 
 pytestmark = pytest.mark.skipif(not HAS_PROC, reason="processes are found in /proc only")
@@ -146,9 +155,7 @@ def test_a_fork_chain_is_ended(arena: Arena) -> None:
 
 
 def test_cells_of_other_names_are_left_alone(arena: Arena) -> None:
-    other = subprocess.Popen(
-        ["sleep", "60"], env={**os.environ, MARKER: mark({}, arena.run_id, "cell-2", 1, "/r")}
-    )
+    other = start_marked(mark({}, arena.run_id, "cell-2", 1, "/r"))
     try:
         arena.one(python(DAEMON.format(prelude="pass")))
         assert other.poll() is None
@@ -161,7 +168,7 @@ def test_the_outer_sweep_finds_children_of_an_inner_run() -> None:
     run = f"outer-{os.getpid()}-{id(object())}"
     outer = mark({}, run, "a", 1, "/repo")
     inner = mark({MARKER: outer}, "inner", "b", 1, "/toy")
-    child = subprocess.Popen(["sleep", "60"], env={**os.environ, MARKER: inner})
+    child = start_marked(inner)
     try:
         assert find(run_prefix(run)) == (child.pid,)
         assert find(attempt_prefix(run, "a", 1)) == (child.pid,)

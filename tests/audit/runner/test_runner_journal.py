@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import subprocess
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +13,12 @@ import pytest
 from audit import errors
 from audit.runner import JournalWriter, read_journal, recover
 from audit.runner.children import HAS_PROC
-from audit.runner.marker import MARKER, mark
+from audit.runner.marker import mark
 from evidence import journal, layout
 from evidence.journal import START, Closed, Ended, Opened, Record, Resumed, Started
 from evidence.model import Attempt
 from evidence.seal import final_paths
-from tests.audit.runner.runner_kit import UTC, Arena, StillClock, sh
+from tests.audit.runner.runner_kit import UTC, Arena, StillClock, sh, start_marked
 from tests.records import make_cell
 
 
@@ -196,8 +195,7 @@ def test_a_crash_while_logs_move_is_put_right(arena: Arena, step: int) -> None:
 @pytest.mark.skipif(not HAS_PROC, reason="processes are found in /proc only")
 def test_children_of_the_dead_process_are_ended_first(arena: Arena) -> None:
     arena.writer.append(Started("started", "a", 1, UTC))
-    marked = {**os.environ, MARKER: mark({}, arena.run_id, "a", 1, str(arena.root))}
-    child = subprocess.Popen(["sleep", "60"], env=marked)
+    child = start_marked(mark({}, arena.run_id, "a", 1, str(arena.root)))
     try:
         found = recover(arena.folder, clock=StillClock())
         assert found.leftovers == 1
