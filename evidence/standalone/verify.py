@@ -2228,7 +2228,8 @@ facts, and whatever cannot be read is a finding, never an exception.
  6. Every sealed file is there with its digest, and no other file is.
  7. The leaves hash to the final root of the checkpoint.
  8. The facts tell the attempts of the run and the files of the subject's git tree.
- 9. Judging plan and facts again gives the decision in the bundle.
+ 9. Judging plan and facts again gives the decision in the bundle, its sentences apart: those are
+    under the seal like every byte, but a later version may word them better.
 10. The gate tracker says what the decision says.
 11. The root that was expected is the root that was found (only with an expected root).
 
@@ -2239,13 +2240,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 from evidence import chain, codec, journal, judge, layout, seal, subject
 from evidence.chain import CHUNK_BYTES, SALT_BYTES, Checkpoint
 from evidence.codec import Malformed
-from evidence.model import Attempt, AttemptFact, Decision, Facts, Leaf, Log, Plan, Run, Seal
+from evidence.model import (
+    Attempt,
+    AttemptFact,
+    Decision,
+    Facts,
+    Leaf,
+    Log,
+    Plan,
+    Run,
+    Seal,
+    SignalDecision,
+)
 
 BLOCK_BYTES = 16 * CHUNK_BYTES
 """Bytes that a source hands out at a time; a whole number of log chunks."""
@@ -2711,15 +2723,31 @@ def _decision(case: _Case) -> None:
     except ValueError as error:
         case.find(layout.FACTS, f"cannot be judged: {error}")
         return
-    derived = case.derived
-    case.agree(layout.DECISION, decision.verdict, derived.verdict, "the verdict derived again")
+    told_bare, derived_bare = _bare(decision), _bare(case.derived)
+    case.agree(layout.DECISION, decision.verdict, case.derived.verdict, "the verdict derived again")
     for told, again in (
-        (decision.gates, derived.gates),
-        (decision.signals, derived.signals),
-        (decision.cells, derived.cells),
+        (told_bare.gates, derived_bare.gates),
+        (told_bare.signals, derived_bare.signals),
+        (told_bare.cells, derived_bare.cells),
     ):
         _agree_decided(case, told, again)
-    case.agree(layout.DECISION, decision, derived, "the decision derived again")
+    case.agree(layout.DECISION, told_bare, derived_bare, "the decision derived again")
+
+
+def _bare(decision: Decision) -> Decision:
+    """A decision without its sentences: statuses, answers, counts and names remain."""
+    return replace(
+        decision,
+        blockers=("",) * len(decision.blockers),
+        gates=tuple(replace(gate, reason="") for gate in decision.gates),
+        signals=tuple(_bare_signal(signal) for signal in decision.signals),
+        cells=tuple(replace(cell, reason="") for cell in decision.cells),
+    )
+
+
+def _bare_signal(signal: SignalDecision) -> SignalDecision:
+    answers = (replace(answer, condition="", reason="") for answer in signal.conditions)
+    return replace(signal, reason="", next_step="", conditions=tuple(answers))
 
 
 def _agree_decided(case: _Case, told: Sequence[Any], again: Sequence[Any]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from evidence import account, chain, codec, folder, layout, model, standalone, verify
+from evidence import account, chain, codec, folder, layout, model, standalone, verify, words
 
 
 def findings(bundle: Path, expect_root: str = "") -> list[verify.Finding]:
@@ -120,6 +120,14 @@ def test_a_status_written_by_hand_is_named(bundle: Path) -> None:
 
     edit(bundle, layout.DECISION, green)
     assert "decision.json G0-002: does not follow from plan and facts" in places(bundle)
+
+
+def test_a_later_version_may_word_a_decision_otherwise(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(words, "listed", lambda names: f"{len(names)} of them")
+    monkeypatch.setattr(words, "describe", lambda condition: condition.kind)
+    assert not findings(bundle)
 
 
 def test_a_dropped_condition_is_named(bundle: Path) -> None:
