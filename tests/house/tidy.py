@@ -29,6 +29,7 @@ KERNEL = (
         "evidence.words",
         "evidence.account",
         "evidence.folder",
+        "evidence.normalise",
         "evidence.standalone",
     ),
 )
@@ -41,6 +42,7 @@ PURE = (
         "evidence.verify",
         "evidence.words",
         "evidence.account",
+        "evidence.normalise",
         "audit.errors",
         "audit.plan",
         "audit.definition.models",
