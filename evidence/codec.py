@@ -10,6 +10,7 @@ import collections
 import dataclasses
 import functools
 import json
+import operator
 import types
 import typing
 from collections.abc import Callable, Hashable, Set
@@ -115,7 +116,12 @@ def to_value(record: Any) -> Any:
         return [to_value(item) for item in record]
     if kind is dict:
         return {key: to_value(item) for key, item in record.items()}
-    return {name: to_value(getattr(record, name)) for name in _names(typing.cast(Hashable, kind))}
+    names, values_of = _fields(typing.cast(Hashable, kind))
+    value = dict(zip(names, values_of(record), strict=True))
+    for name, item in value.items():
+        if type(item) not in _PLAIN:
+            value[name] = to_value(item)
+    return value
 
 
 _PLAIN = {str, int, bool, type(None)}
@@ -147,8 +153,12 @@ def write(record: Any) -> bytes:
 
 
 @functools.cache
-def _names(cls: Hashable) -> tuple[str, ...]:
-    return tuple(field.name for field in dataclasses.fields(typing.cast(Any, cls)))
+def _fields(cls: Hashable) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
+    """The names of a record's fields, and what takes their values out of one."""
+    names = tuple(field.name for field in dataclasses.fields(typing.cast(Any, cls)))
+    if len(names) > 1:
+        return names, operator.attrgetter(*names)
+    return names, lambda record: tuple(getattr(record, name) for name in names)
 
 
 # Readers raise with an empty place and each level adds its own on the way out, so that a record
@@ -241,6 +251,7 @@ def _record(cls: Any) -> Reader:
     make = typing.cast(Callable[..., Any], cls)
     hints = typing.get_type_hints(cls)
     fields = {field.name: _reader(hints[field.name]) for field in dataclasses.fields(cls)}
+    plain = {name: kind for name, kind in hints.items() if kind in _PLAIN}
     required = {
         field.name
         for field in dataclasses.fields(cls)
@@ -253,10 +264,11 @@ def _record(cls: Any) -> Reader:
         if value.keys() != fields.keys():
             _refuse_keys(value.keys() - fields.keys(), required - value.keys())
         key = ""
+        done = value.copy()
         try:
-            done = {}
             for key, item in value.items():
-                done[key] = fields[key](item)
+                if type(item) is not plain.get(key):
+                    done[key] = fields[key](item)
         except Malformed as error:
             raise Malformed(_within(key, error.place), error.problem) from None
         return make(**done)

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import bisect
 import itertools
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 
 from evidence import words
+from evidence.brought import NOTHING, Brought
+from evidence.instant import milliseconds
 from evidence.model import (
     PRECONDITIONS,
     STATUS_ORDER,
@@ -53,22 +54,21 @@ Verdict = tuple[Answer, str]
 
 _REFUSED: tuple[Answer, ...] = ("missing", "broken", "wrong_subject", "stale", "no")
 """The order in which evidence is refused: of several answers the first of these is given."""
-_UTC = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?Z"
-)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def decide(plan: Plan, facts: Facts, as_of: str | None = None) -> Decision:
+def decide(
+    plan: Plan, facts: Facts, as_of: str | None = None, brought: Brought = NOTHING
+) -> Decision:
     """Return the decision that `plan` and `facts` imply at the instant `as_of`.
 
     `as_of` is RFC 3339 UTC with `Z`; by default the end of the run. What ended after it is not
-    there yet.
+    there yet. `brought` is what people added after the run, as `weigh` found it to stand at that
+    instant; the decision inside a bundle is made without it.
 
     Raises:
         ValueError: a time that is none.
     """
-    bench = _Bench(plan, facts, as_of or facts.as_of)
+    bench = _Bench(plan, facts, as_of or facts.as_of, brought)
     signals = tuple(_signal(signal, bench) for signal in plan.signals)
     by_id = _worst_by_id(signals)
     gates = tuple(_gate(gate, by_id) for gate in plan.gates)
@@ -98,11 +98,30 @@ def test_key(text: str) -> str:
     return f"{head}.{rest.replace('::', '.')}" if rest else head
 
 
+def without_words(decision: Decision) -> Decision:
+    """Return a decision without its sentences: statuses, answers, counts and names remain.
+
+    What a bundle is held to: a later version may word a decision better, and derive no other.
+    """
+    return replace(
+        decision,
+        blockers=("",) * len(decision.blockers),
+        gates=tuple(replace(gate, reason="") for gate in decision.gates),
+        signals=tuple(_wordless(signal) for signal in decision.signals),
+        cells=tuple(replace(cell, reason="") for cell in decision.cells),
+    )
+
+
+def _wordless(signal: SignalDecision) -> SignalDecision:
+    answers = (replace(answer, condition="", reason="") for answer in signal.conditions)
+    return replace(signal, reason="", next_step="", conditions=tuple(answers))
+
+
 # --- from signals to the verdict ------------------------------------------------------------------
 
 
 def _signal(signal: Signal, bench: _Bench) -> SignalDecision:
-    answers = [bench.answer(condition) for condition in signal.conditions]
+    answers = [bench.answer(condition, signal) for condition in signal.conditions]
     status = _status(signal.conditions, [answer for answer, _ in answers])
     reason, next_step = _explain(signal, answers, bench)
     decided = tuple(
@@ -199,11 +218,11 @@ def _cell_blockers(plan: Plan, cells: Sequence[CellDecision]) -> Iterable[str]:
 class _Bench:
     """The facts, indexed once, and the answer that they give to each kind of condition."""
 
-    def __init__(self, plan: Plan, facts: Facts, as_of: str) -> None:
+    def __init__(self, plan: Plan, facts: Facts, as_of: str, brought: Brought) -> None:
         self.plan = plan
         self.facts = facts
         self.as_of = as_of
-        self.as_of_ms = _milliseconds(as_of)
+        self.as_of_ms = milliseconds(as_of)
         self.same_subject = facts.subject_after == plan.subject.digest
         self.planned: dict[str, Cell] = {cell.id: cell for cell in plan.cells}
         self.attempts: dict[str, list[AttemptFact]] = defaultdict(list)
@@ -221,13 +240,22 @@ class _Bench:
         self.files = {(fact.path, fact.contains): fact for fact in facts.files}
         self.absent = {(fact.pattern, fact.inside, fact.besides): fact for fact in facts.absent}
         self.engine = {fact.fact: fact for fact in facts.engine}
+        self.approvals = {(fact.gate, fact.role): fact for fact in brought.approvals}
+        self.externals = {
+            (fact.signal, fact.artifact, fact.role): fact for fact in brought.externals
+        }
+        self.carries = {(fact.command, fact.run): fact for fact in brought.carries}
         self.cells: dict[str, CellDecision] = {}
         self.answers: dict[Condition, Verdict] = {}
         self.refusals: dict[tuple[tuple[str, ...], int | None], Verdict | None] = {}
         self.pools: dict[tuple[str, ...], _Tests] = {}
 
-    def answer(self, condition: Condition) -> Verdict:
+    def answer(self, condition: Condition, signal: Signal) -> Verdict:
         """What the evidence says of a condition; many signals may share one."""
+        if isinstance(condition, ApprovalGiven):
+            return self._approval(condition, signal)
+        if isinstance(condition, ExternalAttached):
+            return self._external(condition, signal)
         if condition not in self.answers:
             self.answers[condition] = self._answer(condition)
         return self.answers[condition]
@@ -246,16 +274,30 @@ class _Bench:
                 return self._absence(condition)
             case EngineFactHolds():
                 return self._engine_fact(condition)
-            case ApprovalGiven():
-                people = words.count(condition.count, "approval")
-                return "missing", f"{people} by {condition.role} not brought"
-            case ExternalAttached():
-                return (
-                    "missing",
-                    f"{condition.artifact}, approved by {condition.role}, not brought",
-                )
             case CarriedOver():
-                return "missing", f"evidence of {condition.command} in {condition.run} not brought"
+                fact = self.carries.get((condition.command, condition.run))
+                lacking = f"evidence of {condition.command} in {condition.run} not brought"
+                return (fact.answer, fact.reason) if fact else ("missing", lacking)
+            case ApprovalGiven() | ExternalAttached():
+                raise ValueError("is answered for a signal")
+
+    def _approval(self, condition: ApprovalGiven, signal: Signal) -> Verdict:
+        """Approvals are given for a gate; people count once, and some may not count at all."""
+        wanted = words.count(condition.count, "approval")
+        fact = self.approvals.get((signal.gate, condition.role))
+        if fact is None:
+            return "missing", f"{wanted} by {condition.role} not brought"
+        if len(fact.people) >= max(condition.count, fact.needed):
+            return "met", f"approved by {words.listed(fact.people)} as {condition.role}"
+        if fact.reason:
+            return fact.answer, fact.reason
+        needed = max(condition.count, fact.needed)
+        return "missing", f"{len(fact.people)} of {needed} approvals by {condition.role}"
+
+    def _external(self, condition: ExternalAttached, signal: Signal) -> Verdict:
+        fact = self.externals.get((signal.id, condition.artifact, condition.role))
+        lacking = f"{condition.artifact}, approved by {condition.role}, not brought"
+        return (fact.answer, fact.reason) if fact else ("missing", lacking)
 
     def cell(self, name: str) -> CellDecision:
         """The deciding attempt of a cell, and whether all its attempts amount to a pass."""
@@ -268,7 +310,7 @@ class _Bench:
         if not attempts:
             return CellDecision(name, False, "absent", 0, "it did not run")
         last, count = attempts[-1], len(attempts)
-        if _milliseconds(last.end_utc) > self.as_of_ms:
+        if milliseconds(last.end_utc) > self.as_of_ms:
             reason = "it ended after the instant of this decision"
             return CellDecision(name, False, "absent", count, reason)
         if [attempt.number for attempt in attempts] != list(range(1, count + 1)):
@@ -297,7 +339,7 @@ class _Bench:
         if max_age_ms is None:
             return None
         last = max(self.attempts[name], key=lambda attempt: attempt.number)
-        if self.as_of_ms - _milliseconds(last.end_utc) >= max_age_ms:
+        if self.as_of_ms - milliseconds(last.end_utc) >= max_age_ms:
             return "stale", f"{name} ended at {last.end_utc}, which is too old"
         return None
 
@@ -510,10 +552,3 @@ def _completeness(lacking: Sequence[str], noun: str) -> Verdict:
     return (
         ("no", f"incomplete: {words.listed(lacking)}") if lacking else ("met", f"every {noun} is")
     )
-
-
-def _milliseconds(utc: str) -> int:
-    """Milliseconds since 1970 of an RFC 3339 time; a time without `Z` would depend on the place."""
-    if not _UTC.fullmatch(utc):
-        raise ValueError(f"no RFC 3339 time in UTC: {utc!r:.60}")
-    return (datetime.fromisoformat(utc) - _EPOCH) // timedelta(milliseconds=1)

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from evidence import chain, codec, journal, judge, layout, seal, subject
@@ -40,7 +40,6 @@ from evidence.model import (
     Plan,
     Run,
     Seal,
-    SignalDecision,
 )
 
 BLOCK_BYTES = 16 * CHUNK_BYTES
@@ -507,7 +506,7 @@ def _decision(case: _Case) -> None:
     except ValueError as error:
         case.find(layout.FACTS, f"cannot be judged: {error}")
         return
-    told_bare, derived_bare = _bare(decision), _bare(case.derived)
+    told_bare, derived_bare = judge.without_words(decision), judge.without_words(case.derived)
     case.agree(layout.DECISION, decision.verdict, case.derived.verdict, "the verdict derived again")
     for told, again in (
         (told_bare.gates, derived_bare.gates),
@@ -516,22 +515,6 @@ def _decision(case: _Case) -> None:
     ):
         _agree_decided(case, told, again)
     case.agree(layout.DECISION, told_bare, derived_bare, "the decision derived again")
-
-
-def _bare(decision: Decision) -> Decision:
-    """A decision without its sentences: statuses, answers, counts and names remain."""
-    return replace(
-        decision,
-        blockers=("",) * len(decision.blockers),
-        gates=tuple(replace(gate, reason="") for gate in decision.gates),
-        signals=tuple(_bare_signal(signal) for signal in decision.signals),
-        cells=tuple(replace(cell, reason="") for cell in decision.cells),
-    )
-
-
-def _bare_signal(signal: SignalDecision) -> SignalDecision:
-    answers = (replace(answer, condition="", reason="") for answer in signal.conditions)
-    return replace(signal, reason="", next_step="", conditions=tuple(answers))
 
 
 def _agree_decided(case: _Case, told: Sequence[Any], again: Sequence[Any]) -> None:

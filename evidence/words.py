@@ -78,14 +78,17 @@ def next_step(condition: Condition, answer: Answer, not_passed: Sequence[CellDec
         case EngineFactHolds():
             return "see the findings of this gate; the definition or the run is incomplete"
         case ApprovalGiven():
-            return f"{condition.role} reviews and approves it; this version cannot record that yet"
+            return f"{condition.role} reviews and approves it: arco-audit sign"
         case ExternalAttached():
             return (
-                f"{condition.role} brings {condition.artifact} and approves it;"
-                " this version cannot record that yet"
+                f"bring {condition.artifact} with arco-audit attach;"
+                f" {condition.role} approves it with arco-audit sign"
             )
         case CarriedOver():
-            return f"run {condition.command} again; this version cannot carry evidence over yet"
+            return (
+                f"run {condition.command} again, or show with arco-audit carry"
+                f" that its evidence in {condition.run} still holds"
+            )
 
 
 def _next_step_of_cells(

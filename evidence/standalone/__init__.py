@@ -12,13 +12,15 @@ from evidence import layout
 
 KERNEL = (
     "codec",
+    "layout",
+    "instant",
     "model",
     "chain",
     "journal",
-    "layout",
     "seal",
     "subject",
     "words",
+    "brought",
     "judge",
     "verify",
     "account",

@@ -306,6 +306,114 @@ def _refuse_keys(unknown: Set[str], missing: Set[str]) -> None:
 )
 
 _load(
+    'layout',
+    r'''
+"""Where everything lies in a bundle: the one place that spells its file names.
+
+Names only; nothing here reads or writes.
+"""
+
+from __future__ import annotations
+
+import re
+
+PLAN = "plan.json"
+RUN = "run.json"
+FACTS = "facts.json"
+DECISION = "decision.json"
+SEAL = "seal.json"
+CHECKPOINT = "checkpoint"
+JOURNAL = "journal.log"
+STATUS_TSV = "command-matrix-status.tsv"
+SUMS = "SHA256SUMS"
+REPORT = "report.html"
+VERIFIER = "verify.py"
+LOGS = "command-logs"
+ARTIFACTS = "artifacts"
+DOCUMENTS = "documents"
+OBJECTS = "tree-objects"
+TRACKER = "gate-tracker.json"
+LEDGER = "signal-ledger.md"
+SUMMARY = "summary.md"
+FINDINGS = "findings"
+LOCK = ".lock"
+"""Held by the process that runs the audit; no part of the evidence."""
+
+UNSEALED = (CHECKPOINT, SEAL, SUMS)
+"""Files beside the sealed ones; `.salts` files and nothing else join them."""
+
+CELL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
+"""What a cell id may look like, so that it is a safe file name everywhere."""
+RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?|.*\.|.*\.attempt-[0-9]+")
+"""Names that some file system, or this layout, keeps for itself."""
+
+
+def log_path(cell: str, number: int, last: int) -> str:
+    """Return where the log of attempt `number` lies when `last` is the cell's last attempt.
+
+    The deciding attempt has the plain name; earlier ones were moved aside when it started.
+    """
+    return f"{LOGS}/{cell}.log" if number == last else f"{LOGS}/{cell}.attempt-{number}.log"
+
+
+def salts_path(log: str) -> str:
+    """Return where the salts of a log lie."""
+    return log.removesuffix(".log") + ".salts"
+
+
+def artifact_path(cell: str, number: int, source: str) -> str:
+    """Return where a file kept from an attempt lies; `source` is relative to the repository."""
+    return f"{ARTIFACTS}/{cell}/{number}/{source}"
+
+
+def findings_path(gate: int) -> str:
+    """Return where the findings of a gate lie, below the documents."""
+    return f"{FINDINGS}/gate-{gate}-findings.md"
+
+
+def run_folder(root: str, audit: str, label: str) -> str:
+    """Return the folder of a run below an output root such as `release_evidence/`."""
+    return f"{root.rstrip('/')}/{audit}/{label}"
+''',
+)
+
+_load(
+    'instant',
+    r'''
+"""Instants as RFC 3339 UTC text, compared as numbers. Nothing here asks what time it is."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+_UTC = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?Z"
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def milliseconds(utc: str) -> int:
+    """Return the milliseconds since 1970 of an RFC 3339 time; one without `Z` would depend on
+    the place.
+
+    Raises:
+        ValueError: no such time.
+    """
+    if not _UTC.fullmatch(utc):
+        raise ValueError(f"no RFC 3339 time in UTC: {utc!r:.60}")
+    return (datetime.fromisoformat(utc) - _EPOCH) // timedelta(milliseconds=1)
+
+
+def utc_of(at_ms: int) -> str:
+    """Return the RFC 3339 text of an instant in milliseconds since 1970, fractions only if any."""
+    moment = _EPOCH + timedelta(milliseconds=at_ms)
+    text = moment.strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{text}.{at_ms % 1000:03d}Z" if at_ms % 1000 else f"{text}Z"
+''',
+)
+
+_load(
     'model',
     r'''
 """Every record of an audit, as frozen dataclasses: the plan, what ran, the facts, the decision.
@@ -1159,78 +1267,6 @@ def _link(head: str, payload: bytes) -> str:
 )
 
 _load(
-    'layout',
-    r'''
-"""Where everything lies in a bundle: the one place that spells its file names.
-
-Names only; nothing here reads or writes.
-"""
-
-from __future__ import annotations
-
-import re
-
-PLAN = "plan.json"
-RUN = "run.json"
-FACTS = "facts.json"
-DECISION = "decision.json"
-SEAL = "seal.json"
-CHECKPOINT = "checkpoint"
-JOURNAL = "journal.log"
-STATUS_TSV = "command-matrix-status.tsv"
-SUMS = "SHA256SUMS"
-REPORT = "report.html"
-VERIFIER = "verify.py"
-LOGS = "command-logs"
-ARTIFACTS = "artifacts"
-DOCUMENTS = "documents"
-OBJECTS = "tree-objects"
-TRACKER = "gate-tracker.json"
-LEDGER = "signal-ledger.md"
-SUMMARY = "summary.md"
-FINDINGS = "findings"
-LOCK = ".lock"
-"""Held by the process that runs the audit; no part of the evidence."""
-
-UNSEALED = (CHECKPOINT, SEAL, SUMS)
-"""Files beside the sealed ones; `.salts` files and nothing else join them."""
-
-CELL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
-"""What a cell id may look like, so that it is a safe file name everywhere."""
-RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?|.*\.|.*\.attempt-[0-9]+")
-"""Names that some file system, or this layout, keeps for itself."""
-
-
-def log_path(cell: str, number: int, last: int) -> str:
-    """Return where the log of attempt `number` lies when `last` is the cell's last attempt.
-
-    The deciding attempt has the plain name; earlier ones were moved aside when it started.
-    """
-    return f"{LOGS}/{cell}.log" if number == last else f"{LOGS}/{cell}.attempt-{number}.log"
-
-
-def salts_path(log: str) -> str:
-    """Return where the salts of a log lie."""
-    return log.removesuffix(".log") + ".salts"
-
-
-def artifact_path(cell: str, number: int, source: str) -> str:
-    """Return where a file kept from an attempt lies; `source` is relative to the repository."""
-    return f"{ARTIFACTS}/{cell}/{number}/{source}"
-
-
-def findings_path(gate: int) -> str:
-    """Return where the findings of a gate lie, below the documents."""
-    return f"{FINDINGS}/gate-{gate}-findings.md"
-
-
-def run_folder(root: str, audit: str, label: str) -> str:
-    """Return the folder of a run below an output root such as `release_evidence/`."""
-    return f"{root.rstrip('/')}/{audit}/{label}"
-''',
-)
-
-_load(
     'seal',
     r'''
 """What the seal covers: the leaves under both roots, and the files that follow from the records.
@@ -1613,14 +1649,17 @@ def next_step(condition: Condition, answer: Answer, not_passed: Sequence[CellDec
         case EngineFactHolds():
             return "see the findings of this gate; the definition or the run is incomplete"
         case ApprovalGiven():
-            return f"{condition.role} reviews and approves it; this version cannot record that yet"
+            return f"{condition.role} reviews and approves it: arco-audit sign"
         case ExternalAttached():
             return (
-                f"{condition.role} brings {condition.artifact} and approves it;"
-                " this version cannot record that yet"
+                f"bring {condition.artifact} with arco-audit attach;"
+                f" {condition.role} approves it with arco-audit sign"
             )
         case CarriedOver():
-            return f"run {condition.command} again; this version cannot carry evidence over yet"
+            return (
+                f"run {condition.command} again, or show with arco-audit carry"
+                f" that its evidence in {condition.run} still holds"
+            )
 
 
 def _next_step_of_cells(
@@ -1687,6 +1726,87 @@ def all_of(number: int, noun: str, predicate: str) -> str:
 )
 
 _load(
+    'brought',
+    r'''
+"""What people brought after a run, as it stands at one instant: approvals, artifacts, waivers.
+
+Shapes only: `weigh` makes these records out of the sign-off log, `judge` reads them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from evidence.model import Answer
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalFact:
+    """Who approved a gate in a role, and how many people the trust file asks for at least.
+
+    Where some did not count, `answer` and `reason` say why; else the reason is empty.
+    """
+
+    gate: int
+    role: str
+    people: tuple[str, ...]
+    needed: int
+    answer: Answer
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalFact:
+    """What an attached artifact and its approval say of an `external` condition of a signal."""
+
+    signal: str
+    artifact: str
+    role: str
+    answer: Answer
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CarryFact:
+    """Whether the evidence of an earlier run for a command still holds."""
+
+    command: str
+    run: str
+    answer: Answer
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waived:
+    """A red signal that a named person permits to pass until an instant. It stays red.
+
+    `entry` is the digest of the waiver's line in the sign-off log.
+    """
+
+    signal: str
+    entry: str
+    person: str
+    role: str
+    until_utc: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """All that people brought after a run, as it stands at one instant."""
+
+    approvals: tuple[ApprovalFact, ...] = ()
+    externals: tuple[ExternalFact, ...] = ()
+    carries: tuple[CarryFact, ...] = ()
+    waived: tuple[Waived, ...] = ()
+
+
+NOTHING = Brought()
+"""What there is before anybody came."""
+''',
+)
+
+_load(
     'judge',
     r'''
 """How a verdict is made: plan and facts in, decision out; the same inputs give the same bytes.
@@ -1700,13 +1820,14 @@ from __future__ import annotations
 
 import bisect
 import itertools
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 
 from evidence import words
+from evidence.brought import NOTHING, Brought
+from evidence.instant import milliseconds
 from evidence.model import (
     PRECONDITIONS,
     STATUS_ORDER,
@@ -1744,22 +1865,21 @@ Verdict = tuple[Answer, str]
 
 _REFUSED: tuple[Answer, ...] = ("missing", "broken", "wrong_subject", "stale", "no")
 """The order in which evidence is refused: of several answers the first of these is given."""
-_UTC = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?Z"
-)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def decide(plan: Plan, facts: Facts, as_of: str | None = None) -> Decision:
+def decide(
+    plan: Plan, facts: Facts, as_of: str | None = None, brought: Brought = NOTHING
+) -> Decision:
     """Return the decision that `plan` and `facts` imply at the instant `as_of`.
 
     `as_of` is RFC 3339 UTC with `Z`; by default the end of the run. What ended after it is not
-    there yet.
+    there yet. `brought` is what people added after the run, as `weigh` found it to stand at that
+    instant; the decision inside a bundle is made without it.
 
     Raises:
         ValueError: a time that is none.
     """
-    bench = _Bench(plan, facts, as_of or facts.as_of)
+    bench = _Bench(plan, facts, as_of or facts.as_of, brought)
     signals = tuple(_signal(signal, bench) for signal in plan.signals)
     by_id = _worst_by_id(signals)
     gates = tuple(_gate(gate, by_id) for gate in plan.gates)
@@ -1789,11 +1909,30 @@ def test_key(text: str) -> str:
     return f"{head}.{rest.replace('::', '.')}" if rest else head
 
 
+def without_words(decision: Decision) -> Decision:
+    """Return a decision without its sentences: statuses, answers, counts and names remain.
+
+    What a bundle is held to: a later version may word a decision better, and derive no other.
+    """
+    return replace(
+        decision,
+        blockers=("",) * len(decision.blockers),
+        gates=tuple(replace(gate, reason="") for gate in decision.gates),
+        signals=tuple(_wordless(signal) for signal in decision.signals),
+        cells=tuple(replace(cell, reason="") for cell in decision.cells),
+    )
+
+
+def _wordless(signal: SignalDecision) -> SignalDecision:
+    answers = (replace(answer, condition="", reason="") for answer in signal.conditions)
+    return replace(signal, reason="", next_step="", conditions=tuple(answers))
+
+
 # --- from signals to the verdict ------------------------------------------------------------------
 
 
 def _signal(signal: Signal, bench: _Bench) -> SignalDecision:
-    answers = [bench.answer(condition) for condition in signal.conditions]
+    answers = [bench.answer(condition, signal) for condition in signal.conditions]
     status = _status(signal.conditions, [answer for answer, _ in answers])
     reason, next_step = _explain(signal, answers, bench)
     decided = tuple(
@@ -1890,11 +2029,11 @@ def _cell_blockers(plan: Plan, cells: Sequence[CellDecision]) -> Iterable[str]:
 class _Bench:
     """The facts, indexed once, and the answer that they give to each kind of condition."""
 
-    def __init__(self, plan: Plan, facts: Facts, as_of: str) -> None:
+    def __init__(self, plan: Plan, facts: Facts, as_of: str, brought: Brought) -> None:
         self.plan = plan
         self.facts = facts
         self.as_of = as_of
-        self.as_of_ms = _milliseconds(as_of)
+        self.as_of_ms = milliseconds(as_of)
         self.same_subject = facts.subject_after == plan.subject.digest
         self.planned: dict[str, Cell] = {cell.id: cell for cell in plan.cells}
         self.attempts: dict[str, list[AttemptFact]] = defaultdict(list)
@@ -1912,13 +2051,22 @@ class _Bench:
         self.files = {(fact.path, fact.contains): fact for fact in facts.files}
         self.absent = {(fact.pattern, fact.inside, fact.besides): fact for fact in facts.absent}
         self.engine = {fact.fact: fact for fact in facts.engine}
+        self.approvals = {(fact.gate, fact.role): fact for fact in brought.approvals}
+        self.externals = {
+            (fact.signal, fact.artifact, fact.role): fact for fact in brought.externals
+        }
+        self.carries = {(fact.command, fact.run): fact for fact in brought.carries}
         self.cells: dict[str, CellDecision] = {}
         self.answers: dict[Condition, Verdict] = {}
         self.refusals: dict[tuple[tuple[str, ...], int | None], Verdict | None] = {}
         self.pools: dict[tuple[str, ...], _Tests] = {}
 
-    def answer(self, condition: Condition) -> Verdict:
+    def answer(self, condition: Condition, signal: Signal) -> Verdict:
         """What the evidence says of a condition; many signals may share one."""
+        if isinstance(condition, ApprovalGiven):
+            return self._approval(condition, signal)
+        if isinstance(condition, ExternalAttached):
+            return self._external(condition, signal)
         if condition not in self.answers:
             self.answers[condition] = self._answer(condition)
         return self.answers[condition]
@@ -1937,16 +2085,30 @@ class _Bench:
                 return self._absence(condition)
             case EngineFactHolds():
                 return self._engine_fact(condition)
-            case ApprovalGiven():
-                people = words.count(condition.count, "approval")
-                return "missing", f"{people} by {condition.role} not brought"
-            case ExternalAttached():
-                return (
-                    "missing",
-                    f"{condition.artifact}, approved by {condition.role}, not brought",
-                )
             case CarriedOver():
-                return "missing", f"evidence of {condition.command} in {condition.run} not brought"
+                fact = self.carries.get((condition.command, condition.run))
+                lacking = f"evidence of {condition.command} in {condition.run} not brought"
+                return (fact.answer, fact.reason) if fact else ("missing", lacking)
+            case ApprovalGiven() | ExternalAttached():
+                raise ValueError("is answered for a signal")
+
+    def _approval(self, condition: ApprovalGiven, signal: Signal) -> Verdict:
+        """Approvals are given for a gate; people count once, and some may not count at all."""
+        wanted = words.count(condition.count, "approval")
+        fact = self.approvals.get((signal.gate, condition.role))
+        if fact is None:
+            return "missing", f"{wanted} by {condition.role} not brought"
+        if len(fact.people) >= max(condition.count, fact.needed):
+            return "met", f"approved by {words.listed(fact.people)} as {condition.role}"
+        if fact.reason:
+            return fact.answer, fact.reason
+        needed = max(condition.count, fact.needed)
+        return "missing", f"{len(fact.people)} of {needed} approvals by {condition.role}"
+
+    def _external(self, condition: ExternalAttached, signal: Signal) -> Verdict:
+        fact = self.externals.get((signal.id, condition.artifact, condition.role))
+        lacking = f"{condition.artifact}, approved by {condition.role}, not brought"
+        return (fact.answer, fact.reason) if fact else ("missing", lacking)
 
     def cell(self, name: str) -> CellDecision:
         """The deciding attempt of a cell, and whether all its attempts amount to a pass."""
@@ -1959,7 +2121,7 @@ class _Bench:
         if not attempts:
             return CellDecision(name, False, "absent", 0, "it did not run")
         last, count = attempts[-1], len(attempts)
-        if _milliseconds(last.end_utc) > self.as_of_ms:
+        if milliseconds(last.end_utc) > self.as_of_ms:
             reason = "it ended after the instant of this decision"
             return CellDecision(name, False, "absent", count, reason)
         if [attempt.number for attempt in attempts] != list(range(1, count + 1)):
@@ -1988,7 +2150,7 @@ class _Bench:
         if max_age_ms is None:
             return None
         last = max(self.attempts[name], key=lambda attempt: attempt.number)
-        if self.as_of_ms - _milliseconds(last.end_utc) >= max_age_ms:
+        if self.as_of_ms - milliseconds(last.end_utc) >= max_age_ms:
             return "stale", f"{name} ended at {last.end_utc}, which is too old"
         return None
 
@@ -2201,13 +2363,6 @@ def _completeness(lacking: Sequence[str], noun: str) -> Verdict:
     return (
         ("no", f"incomplete: {words.listed(lacking)}") if lacking else ("met", f"every {noun} is")
     )
-
-
-def _milliseconds(utc: str) -> int:
-    """Milliseconds since 1970 of an RFC 3339 time; a time without `Z` would depend on the place."""
-    if not _UTC.fullmatch(utc):
-        raise ValueError(f"no RFC 3339 time in UTC: {utc!r:.60}")
-    return (datetime.fromisoformat(utc) - _EPOCH) // timedelta(milliseconds=1)
 ''',
 )
 
@@ -2240,7 +2395,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from evidence import chain, codec, journal, judge, layout, seal, subject
@@ -2256,7 +2411,6 @@ from evidence.model import (
     Plan,
     Run,
     Seal,
-    SignalDecision,
 )
 
 BLOCK_BYTES = 16 * CHUNK_BYTES
@@ -2723,7 +2877,7 @@ def _decision(case: _Case) -> None:
     except ValueError as error:
         case.find(layout.FACTS, f"cannot be judged: {error}")
         return
-    told_bare, derived_bare = _bare(decision), _bare(case.derived)
+    told_bare, derived_bare = judge.without_words(decision), judge.without_words(case.derived)
     case.agree(layout.DECISION, decision.verdict, case.derived.verdict, "the verdict derived again")
     for told, again in (
         (told_bare.gates, derived_bare.gates),
@@ -2732,22 +2886,6 @@ def _decision(case: _Case) -> None:
     ):
         _agree_decided(case, told, again)
     case.agree(layout.DECISION, told_bare, derived_bare, "the decision derived again")
-
-
-def _bare(decision: Decision) -> Decision:
-    """A decision without its sentences: statuses, answers, counts and names remain."""
-    return replace(
-        decision,
-        blockers=("",) * len(decision.blockers),
-        gates=tuple(replace(gate, reason="") for gate in decision.gates),
-        signals=tuple(_bare_signal(signal) for signal in decision.signals),
-        cells=tuple(replace(cell, reason="") for cell in decision.cells),
-    )
-
-
-def _bare_signal(signal: SignalDecision) -> SignalDecision:
-    answers = (replace(answer, condition="", reason="") for answer in signal.conditions)
-    return replace(signal, reason="", next_step="", conditions=tuple(answers))
 
 
 def _agree_decided(case: _Case, told: Sequence[Any], again: Sequence[Any]) -> None:

@@ -56,7 +56,8 @@ def test_its_own_verifier_still_verifies_it(bundle: Path) -> None:
 def test_this_version_judges_it_alike(bundle: Path) -> None:
     plan = codec.read(model.Plan, (bundle / "plan.json").read_bytes())
     facts = codec.read(model.Facts, (bundle / "facts.json").read_bytes())
-    assert codec.write(judge.decide(plan, facts)) == (bundle / "decision.json").read_bytes()
+    told = codec.read(model.Decision, (bundle / "decision.json").read_bytes())
+    assert judge.without_words(judge.decide(plan, facts)) == judge.without_words(told)
 
 
 def test_a_secret_of_its_making_is_not_in_it(bundle: Path) -> None:

@@ -494,7 +494,7 @@ def test_the_status_of_a_signal(conditions: list[model.Condition], status: str) 
         (replace(ABSENT, pattern="x"), WHOLE, "take x out of src/**"),
         (replace(SEALED, fact="tracker_valid"), WHOLE, "see the findings of this gate"),
         (APPROVAL, WHOLE, "SRE reviews and approves it"),
-        (EXTERNAL, WHOLE, "SRE brings drill.md and approves it"),
+        (EXTERNAL, WHOLE, "SRE approves it with arco-audit sign"),
         (CARRY, WHOLE, "run a again"),
     ],
 )

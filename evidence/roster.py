@@ -1,0 +1,169 @@
+"""Whom to trust: keys, the people behind them, their roles, thresholds and when all that held.
+
+Here lives the small file that a verifying party keeps (`audit-trust.toml`), and the rules that
+follow from it. It comes from the verifying side, never from a bundle. Pure functions.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from evidence import codec, ed25519
+from evidence.codec import Malformed
+from evidence.dsse import Envelope, pae
+from evidence.instant import milliseconds
+
+RUNNER = "runner"
+"""The role whose keys sign what a run leaves: its checkpoint and its attestations."""
+
+Scheme = str
+Check = Callable[["Key", bytes, bytes], bool | None]
+"""Whether a signature of a key over a message is good; None where the scheme cannot be checked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A public key, whose it is, and the half-open window of time in which it may sign.
+
+    `public` is 64 hex digits for `ed25519`, PEM text for other schemes. The scheme is taken from
+    here alone: what an envelope says of its own algorithm is never heard.
+    """
+
+    id: str
+    person: str
+    roles: tuple[str, ...]
+    scheme: Scheme
+    public: str
+    valid_from: str
+    valid_until: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """How many different people have to sign for a role, where one is not enough."""
+
+    role: str
+    people: int
+
+
+@dataclass(frozen=True, slots=True)
+class Separate:
+    """Roles that one person may not hold in the same sign-off."""
+
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """The trust file. Keys are listed for ever: one that is no longer valid got a `valid_until`."""
+
+    format_version: Literal[1]
+    key: tuple[Key, ...] = ()
+    threshold: tuple[Threshold, ...] = ()
+    separate: tuple[Separate, ...] = ()
+
+    def people_for(self, role: str, count: int) -> int:
+        """Return how many people a role needs, where a condition asks for `count`."""
+        return max([count, *(rule.people for rule in self.threshold if rule.role == role)])
+
+    def apart(self, one: str, other: str) -> bool:
+        """Whether the two roles have to be held by different people."""
+        return one != other and any({one, other} <= set(rule.roles) for rule in self.separate)
+
+
+def read(data: bytes, place: str = "audit-trust.toml") -> Roster:
+    """Return the roster in TOML text.
+
+    Raises:
+        Malformed: not TOML, an unknown field, a key twice, or a value that cannot be.
+    """
+    try:
+        value = tomllib.loads(data.decode())
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise Malformed(place, f"is not TOML: {error}") from error
+    roster = codec.from_value(Roster, value, place)
+    seen: set[str] = set()
+    for number, key in enumerate(roster.key):
+        where = f"{place} key[{number}]"
+        _check_key(key, where)
+        if key.id in seen or key.public in seen:
+            raise Malformed(where, "is listed twice")
+        seen |= {key.id, key.public}
+    for number, threshold in enumerate(roster.threshold):
+        if threshold.people < 1:
+            raise Malformed(f"{place} threshold[{number}].people", "is not at least 1")
+    return roster
+
+
+def _check_key(key: Key, place: str) -> None:
+    if not key.id or not key.person.strip() or not key.roles:
+        raise Malformed(place, "lacks an id, a person or a role")
+    if key.scheme == "ed25519" and not _is_hex(key.public, ed25519.PUBLIC_BYTES):
+        raise Malformed(f"{place}.public", "is not 64 hex digits")
+    try:
+        begins = milliseconds(key.valid_from)
+        ends = None if key.valid_until is None else milliseconds(key.valid_until)
+    except ValueError as error:
+        raise Malformed(place, str(error)) from error
+    if ends is not None and ends <= begins:
+        raise Malformed(f"{place}.valid_until", "is not after valid_from")
+
+
+def _is_hex(text: str, size: int) -> bool:
+    try:
+        return len(bytes.fromhex(text)) == size and text == text.lower().strip()
+    except ValueError:
+        return False
+
+
+def may(key: Key, role: str, utc: str) -> str:
+    """Return why a key may not speak for a role at an instant; empty where it may."""
+    at = milliseconds(utc)
+    if at < milliseconds(key.valid_from):
+        return f"the key of {key.person} is valid only from {key.valid_from}"
+    if key.valid_until is not None and at >= milliseconds(key.valid_until):
+        return f"the key of {key.person} was valid until {key.valid_until}"
+    if role not in key.roles:
+        return f"{key.person} does not hold the role {role}"
+    return ""
+
+
+def check_ed25519(key: Key, message: bytes, signature: bytes) -> bool | None:
+    """Check an Ed25519 signature; None for every other scheme."""
+    if key.scheme != "ed25519":
+        return None
+    return ed25519.verify(bytes.fromhex(key.public), message, signature)
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """Which keys of the roster signed an envelope; why others do not count; what is unknown."""
+
+    keys: tuple[Key, ...]
+    refused: tuple[str, ...]
+    unchecked: tuple[str, ...]
+
+
+def signers(envelope: Envelope, roster: Roster, check: Check = check_ed25519) -> Signed:
+    """Return whose signatures an envelope truly has. A key counts once, however often it signed."""
+    message = pae(envelope.payload_type, envelope.payload)
+    by_id = {key.id: key for key in roster.key}
+    good: dict[str, Key] = {}
+    refused: list[str] = []
+    unchecked: list[str] = []
+    for signature in envelope.signatures:
+        key = by_id.get(signature.keyid)
+        if key is None:
+            refused.append(f"key {signature.keyid:.16} is not in the trust file")
+            continue
+        answer = check(key, message, signature.sig)
+        if answer is None:
+            unchecked.append(f"{key.person} signed by {key.scheme}, which is not checked here")
+        elif answer:
+            good[key.id] = key
+        else:
+            refused.append(f"the signature of {key.person} is not over these bytes")
+    return Signed(tuple(good.values()), tuple(refused), tuple(unchecked))
