@@ -42,12 +42,25 @@ def leaf_hash(name: str, digest: str) -> str:
         Malformed: the digest is not lowercase hex, or the name is none that a file can have.
     """
     try:
-        raw, start = bytes.fromhex(digest), name.encode("utf-8", "surrogateescape") + b"\0"
+        raw = bytes.fromhex(digest)
     except ValueError as error:
         raise Malformed(name, "is no name in UTF-8 with a digest in hex") from error
     if raw.hex() != digest:
         raise Malformed(name, "has a digest that is not in lowercase hex")
-    return hashlib.sha256(b"\0" + start + raw).hexdigest()
+    return _entry_hash(name, raw)
+
+
+def data_leaf(name: str, data: bytes) -> str:
+    """Return the leaf hash of named bytes, the same as that of their digest. Raises `Malformed`."""
+    return _entry_hash(name, hashlib.sha256(data).digest())
+
+
+def _entry_hash(name: str, raw: bytes) -> str:
+    try:
+        start = name.encode("utf-8", "surrogateescape")
+    except ValueError as error:
+        raise Malformed(name, "is no name in UTF-8 with a digest in hex") from error
+    return hashlib.sha256(b"\0" + start + b"\0" + raw).hexdigest()
 
 
 def chunk_leaf(salt: bytes, chunk: bytes | memoryview) -> bytes:
@@ -60,23 +73,16 @@ def chunk_leaf(salt: bytes, chunk: bytes | memoryview) -> bytes:
 def root(leaves: Iterable[bytes]) -> bytes:
     """Return the RFC 6962 Merkle tree hash over leaf hashes; that of no leaves is SHA-256 of ''.
 
-    One pass with a stack of perfect subtrees: the split at the largest power of two below n is what
-    remains when subtrees of equal size are joined as they appear.
+    Level by level: the split at the largest power of two below n is what remains when neighbours
+    are joined and a last one without a neighbour goes up as it is.
     """
-    stack: list[tuple[int, bytes]] = []
-    for leaf in leaves:
-        stack.append((1, leaf))
-        while len(stack) > 1 and stack[-1][0] == stack[-2][0]:
-            size, right = stack.pop()
-            _, left = stack.pop()
-            stack.append((2 * size, _node(left, right)))
-    if not stack:
+    level = list(leaves)
+    if not level:
         return hashlib.sha256(b"").digest()
-    _, top = stack.pop()
-    while stack:
-        _, left = stack.pop()
-        top = _node(left, top)
-    return top
+    while len(level) > 1:
+        joined = [_node(left, right) for left, right in zip(level[::2], level[1::2], strict=False)]
+        level = [*joined, level[-1]] if len(level) % 2 else joined
+    return level[0]
 
 
 def root_of(hashes: Sequence[str]) -> str:

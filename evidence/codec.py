@@ -10,7 +10,6 @@ import collections
 import dataclasses
 import functools
 import json
-import operator
 import types
 import typing
 from collections.abc import Callable, Hashable, Set
@@ -53,6 +52,11 @@ def encode(value: Any) -> bytes:
 def compact(value: Any) -> bytes:
     """Return the one-line canonical bytes of a JSON value, without a newline (digests, journal)."""
     return _compact(value).encode("utf-8", "backslashreplace")
+
+
+def quoted(text: str) -> str:
+    """Return the canonical text of a string, in its quotes."""
+    return _ENCODER.encode(text)
 
 
 def _compact(value: Any) -> str:
@@ -116,12 +120,7 @@ def to_value(record: Any) -> Any:
         return [to_value(item) for item in record]
     if kind is dict:
         return {key: to_value(item) for key, item in record.items()}
-    names, values_of = _fields(typing.cast(Hashable, kind))
-    value = dict(zip(names, values_of(record), strict=True))
-    for name, item in value.items():
-        if type(item) not in _PLAIN:
-            value[name] = to_value(item)
-    return value
+    return {name: to_value(getattr(record, name)) for name in _names(typing.cast(Hashable, kind))}
 
 
 _PLAIN = {str, int, bool, type(None)}
@@ -153,12 +152,8 @@ def write(record: Any) -> bytes:
 
 
 @functools.cache
-def _fields(cls: Hashable) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
-    """The names of a record's fields, and what takes their values out of one."""
-    names = tuple(field.name for field in dataclasses.fields(typing.cast(Any, cls)))
-    if len(names) > 1:
-        return names, operator.attrgetter(*names)
-    return names, lambda record: tuple(getattr(record, name) for name in names)
+def _names(cls: Hashable) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(typing.cast(Any, cls)))
 
 
 # Readers raise with an empty place and each level adds its own on the way out, so that a record
@@ -251,7 +246,6 @@ def _record(cls: Any) -> Reader:
     make = typing.cast(Callable[..., Any], cls)
     hints = typing.get_type_hints(cls)
     fields = {field.name: _reader(hints[field.name]) for field in dataclasses.fields(cls)}
-    plain = {name: kind for name, kind in hints.items() if kind in _PLAIN}
     required = {
         field.name
         for field in dataclasses.fields(cls)
@@ -264,11 +258,10 @@ def _record(cls: Any) -> Reader:
         if value.keys() != fields.keys():
             _refuse_keys(value.keys() - fields.keys(), required - value.keys())
         key = ""
-        done = value.copy()
         try:
+            done = {}
             for key, item in value.items():
-                if type(item) is not plain.get(key):
-                    done[key] = fields[key](item)
+                done[key] = fields[key](item)
         except Malformed as error:
             raise Malformed(_within(key, error.place), error.problem) from None
         return make(**done)

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO, TypeVar
 
 from evidence.codec import Malformed
-from evidence.verify import BLOCK_BYTES
+from evidence.contents import BLOCK_BYTES
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -8,8 +8,9 @@ a line taken out all show. Pure functions over bytes; the runner decides when to
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
 from evidence import codec
@@ -94,8 +95,27 @@ def frame(head: str, record: Record) -> tuple[str, bytes]:
     return link, link.encode() + b" " + payload + b"\n"
 
 
-def read(data: bytes) -> Journal:
-    """Return the longest valid prefix of a journal; never raises."""
+def records_of(attempts: Sequence[Attempt], texts: Sequence[bytes]) -> dict[bytes, Record]:
+    """Return the records that tell these attempts, by their payloads.
+
+    `texts` are the attempts' canonical bytes, which make up most of an `ended` payload.
+    """
+    known: dict[bytes, Record] = {}
+    for attempt, text in zip(attempts, texts, strict=True):
+        known[b'{"attempt":%s,"kind":"ended"}' % text] = Ended("ended", attempt)
+        cell, utc = codec.quoted(attempt.cell), codec.quoted(attempt.start_utc)
+        line = f'{{"cell":{cell},"kind":"started","number":{attempt.number},"utc":{utc}}}'
+        started = Started("started", attempt.cell, attempt.number, attempt.start_utc)
+        known[line.encode("utf-8", "backslashreplace")] = started
+    return known
+
+
+def read(data: bytes, known: Mapping[bytes, Record] = MappingProxyType({})) -> Journal:
+    """Return the longest valid prefix of a journal; never raises.
+
+    `known` has records by their canonical payload, where the caller has them already: such a line
+    need not be parsed again.
+    """
     records: list[Record] = []
     head, at = START, 0
     while at < len(data):
@@ -107,12 +127,16 @@ def read(data: bytes) -> Journal:
             problem = f"record {len(records)} does not follow from the one before it"
             return Journal(tuple(records), at, head, problem)
         try:
-            value: Any = {"record": codec.parse(payload)}
-            records.append(codec.from_value(_Frame, value).record)
+            records.append(known.get(payload) or _record_of(payload))
         except codec.Malformed as error:
             return Journal(tuple(records), at, head, f"record {len(records)}: {error}")
         head, at = link.decode(), end + 1
     return Journal(tuple(records), at, head, "")
+
+
+def _record_of(payload: bytes) -> Record:
+    value: Any = {"record": codec.parse(payload)}
+    return codec.from_value(_Frame, value).record
 
 
 def gaps(records: Sequence[Record]) -> Iterator[tuple[str, str]]:

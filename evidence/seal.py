@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from evidence import chain, codec, layout
-from evidence.model import Attempt, Leaf, Plan, Run
+from evidence.model import FORMAT_VERSION, Attempt, Leaf, Plan, Run
 
 TSV_COLUMNS = ("command", "exit_code", "start_utc", "end_utc", "cmd")
 
@@ -39,24 +39,52 @@ def plan_leaves(plan: Plan) -> tuple[Leaf, ...]:
     return tuple(leaves)
 
 
-def final_leaves(plan_root: str, run: Run, digests: Mapping[str, str]) -> tuple[Leaf, ...]:
+def encoded(run: Run) -> tuple[bytes, ...]:
+    """Return the canonical bytes of each attempt, in the order of the run."""
+    return tuple(codec.compact(codec.to_value(attempt)) for attempt in run.attempts)
+
+
+def final_leaves(
+    plan_root: str, run: Run, digests: Mapping[str, str], attempts: Sequence[bytes] | None = None
+) -> tuple[Leaf, ...]:
     """Return the leaves under the final root.
 
     They are the plan root, the number of attempts of each cell, every attempt, every log (by the
     root over its salted chunks) and every other sealed file (`digests`: path to SHA-256).
+    `attempts` is what `encoded` made of the run, where the caller has it.
     """
+    texts = zip(run.attempts, encoded(run) if attempts is None else attempts, strict=True)
     counts = Counter(attempt.cell for attempt in run.attempts)
     leaves = [Leaf("plan-root", chain.leaf_hash("plan-root", plan_root))]
     leaves += [_leaf(f"attempts/{cell}", [cell, counts[cell]]) for cell in sorted(counts)]
-    for attempt in sorted(run.attempts, key=_attempt_order):
+    for attempt, text in sorted(texts, key=_attempt_order):
         name = f"attempt/{attempt.cell}/{attempt.number}"
-        leaves.append(_leaf(name, codec.to_value(attempt)))
+        leaves.append(Leaf(name, chain.data_leaf(name, text)))
         if attempt.log is not None:
             name = f"log/{attempt.log.path}"
             leaves.append(Leaf(name, chain.leaf_hash(name, attempt.log.root)))
     for path in sorted(digests):
         leaves.append(Leaf(f"file/{path}", chain.leaf_hash(f"file/{path}", digests[path])))
     return tuple(leaves)
+
+
+def text_of(plan: Sequence[Leaf], final: Sequence[Leaf]) -> bytes:
+    """Return the canonical bytes of the seal over these leaves.
+
+    The same as `codec.write` of it, which takes four times as long over many leaves.
+    """
+    members = [
+        f' "{member}": [\n  ' + ",\n  ".join(map(_leaf_text, leaves)) + "\n ]"
+        if leaves
+        else f' "{member}": []'
+        for member, leaves in (("final", final), ("plan", plan))
+    ]
+    members.insert(1, f' "format_version": {FORMAT_VERSION}')
+    return ("{\n" + ",\n".join(members) + "\n}\n").encode("utf-8", "backslashreplace")
+
+
+def _leaf_text(leaf: Leaf) -> str:
+    return f'{{"hash":{codec.quoted(leaf.hash)},"name":{codec.quoted(leaf.name)}}}'
 
 
 def root_of(leaves: Iterable[Leaf]) -> str:
@@ -156,9 +184,9 @@ def is_salts(path: str) -> bool:
     return path.startswith(f"{layout.LOGS}/") and path.endswith(".salts")
 
 
-def _attempt_order(attempt: Attempt) -> tuple[str, int]:
-    return attempt.cell, attempt.number
+def _attempt_order(told: tuple[Attempt, bytes]) -> tuple[str, int]:
+    return told[0].cell, told[0].number
 
 
 def _leaf(name: str, value: object) -> Leaf:
-    return Leaf(name, chain.leaf_hash(name, chain.sha256(codec.compact(value))))
+    return Leaf(name, chain.data_leaf(name, codec.compact(value)))

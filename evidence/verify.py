@@ -22,14 +22,17 @@ Left to the caller: where the expected root comes from, and who signed it.
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
-from evidence import chain, codec, journal, judge, layout, seal, subject
-from evidence.chain import CHUNK_BYTES, SALT_BYTES, Checkpoint
+from evidence import chain, codec, contents, journal, judge, layout, seal, subject
+from evidence.chain import Checkpoint
 from evidence.codec import Malformed
+from evidence.contents import Mapper, Source
 from evidence.model import (
     Attempt,
     AttemptFact,
@@ -42,8 +45,8 @@ from evidence.model import (
     Seal,
 )
 
-BLOCK_BYTES = 16 * CHUNK_BYTES
-"""Bytes that a source hands out at a time; a whole number of log chunks."""
+R = TypeVar("R")
+
 SHOWN_MAX = 20
 """Findings of one step that are listed before the rest is counted."""
 
@@ -60,31 +63,6 @@ STEPS = (
     "the gate tracker says what the decision says",
     "the expected root is the root found",
 )
-
-T = TypeVar("T")
-R = TypeVar("R")
-
-
-class Source(Protocol):
-    """Where the bytes of a bundle come from."""
-
-    def names(self) -> Iterable[str]:
-        """Return the relative paths of all files, links and oddities."""
-        ...
-
-    def read(self, name: str) -> bytes:
-        """Return a whole file. Raises `Malformed` where there is no regular file of that name."""
-        ...
-
-    def blocks(self, name: str) -> Iterator[bytes]:
-        """Yield a file in blocks of `BLOCK_BYTES`, the last one shorter. Raises `Malformed`."""
-        ...
-
-
-class Mapper(Protocol):
-    """`map`, or one that works on several files at a time."""
-
-    def __call__(self, function: Callable[[T], R], items: Iterable[T], /) -> Iterable[R]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +117,13 @@ class _Case:
     decision: Decision | None = None
     sealed: Seal | None = None
     point: Checkpoint | None = None
+    attempts: tuple[bytes, ...] = ()
+    """The canonical bytes of the attempts of the run."""
+    hashed: dict[str, str] = field(default_factory=dict)
+    """What `contents.digest` said of the files that were read already."""
     digests: dict[str, str] = field(default_factory=dict)
     derived: Decision | None = None
+    derived_seal: Seal | None = None
     plan_root: str = ""
     final_root: str = ""
     expected: str = ""
@@ -208,22 +191,59 @@ def _records(case: _Case) -> None:
         (layout.PLAN, "plan", Plan),
         (layout.RUN, "run", Run),
         (layout.FACTS, "facts", Facts),
-        (layout.DECISION, "decision", Decision),
-        (layout.SEAL, "sealed", Seal),
     ):
-        setattr(case, attribute, _try(case, name, _reader(cls)))
+        setattr(case, attribute, _try(case, name, partial(codec.read, cls)))
+    case.attempts = seal.encoded(case.run) if case.run else ()
+    case.decision = _try(case, layout.DECISION, lambda data: _decision_in(case, data))
+    case.sealed = _try(case, layout.SEAL, lambda data: _seal_in(case, data))
 
 
-def _reader(cls: Any) -> Callable[[bytes], Any]:
-    """A reader of one record. The seal lies outside the seal, so only its own form will do."""
+# What follows from the other records is derived first. Where the file holds just those bytes,
+# reading it would give the same record, at several times the cost.
 
-    def read(data: bytes) -> Any:
-        record = codec.read(cls, data, "")
-        if cls is Seal and codec.write(record) != data:
-            raise Malformed("", "is not in canonical form")
-        return record
 
-    return read
+def _decision_in(case: _Case, data: bytes) -> Decision:
+    if case.plan and case.facts:
+        with contextlib.suppress(ValueError):  # step 9 says so
+            derived = judge.decide(case.plan, case.facts)
+            if codec.write(derived) == data:
+                case.derived = derived
+                return derived
+    return codec.read(Decision, data)
+
+
+def _seal_in(case: _Case, data: bytes) -> Seal:
+    """The seal lies outside the seal, so only its canonical form will do."""
+    derived = _derived_seal(case)
+    if derived and seal.text_of(derived.plan, derived.final) == data:
+        case.derived_seal = derived
+        return derived
+    sealed = codec.read(Seal, data)
+    if codec.write(sealed) != data:
+        raise Malformed("", "is not in canonical form")
+    return sealed
+
+
+def _derived_seal(case: _Case) -> Seal | None:
+    """The seal over plan, run and files as they are; None where one cannot be read."""
+    plan, run = case.plan, case.run
+    if not plan or not run:
+        return None
+    digests = _hashed(case, sorted(filter(seal.is_plain, case.names)))
+    try:
+        promised = seal.plan_leaves(plan)
+        final = seal.final_leaves(seal.root_of(promised), run, digests, case.attempts)
+    except Malformed:
+        return None
+    return Seal(1, promised, final)
+
+
+def _hashed(case: _Case, names: Sequence[str]) -> dict[str, str]:
+    """What `contents.digest` says of these files, each of which is read once."""
+    new = [name for name in names if name not in case.hashed]
+    found = case.each(partial(contents.digest, case.source), new)
+    case.hashed.update(zip(new, found, strict=True))
+    return {name: case.hashed[name] for name in names}
 
 
 def _try(case: _Case, name: str, reader: Callable[[bytes], R]) -> R | None:
@@ -242,7 +262,7 @@ def _plan(case: _Case) -> None:
     assert sealed
     assert point
     assert run
-    leaves = seal.plan_leaves(plan)
+    leaves = case.derived_seal.plan if case.derived_seal else seal.plan_leaves(plan)
     case.plan_root = seal.root_of(leaves)
     _name_stale(case, leaves, sealed.plan)
     case.agree(layout.PLAN, case.plan_root, point.plan_root, "the plan root of the checkpoint")
@@ -254,6 +274,8 @@ def _plan(case: _Case) -> None:
 
 def _name_stale(case: _Case, leaves: Sequence[Leaf], sealed: Sequence[Leaf]) -> None:
     """Names every leaf that was sealed otherwise, is gone, or was never sealed."""
+    if leaves is sealed:
+        return
     found = {leaf.name: leaf.hash for leaf in leaves}
     names = {leaf.name: leaf.hash for leaf in sealed}
     for name in sorted(found.keys() | names.keys()):
@@ -272,10 +294,11 @@ def _journal(case: _Case) -> None:
     run = case.run
     assert run
     try:
-        told = journal.read(case.source.read(layout.JOURNAL))
+        data = case.source.read(layout.JOURNAL)
     except Malformed as error:
         case.find(layout.JOURNAL, error.problem)
         return
+    told = journal.read(data, journal.records_of(run.attempts, case.attempts))
     if told.problem:
         case.find(layout.JOURNAL, told.problem)
     for place, problem in journal.gaps(told.records):
@@ -339,40 +362,11 @@ def _logs(case: _Case) -> None:
     logs = [attempt.log for attempt in run.attempts if attempt.log is not None]
 
     def problem(log: Log) -> str:
-        return _log_problem(case.source, log)
+        return contents.log_problem(case.source, log)
 
     for log, wrong in zip(logs, case.each(problem, logs), strict=True):
         if wrong:
             case.find(log.path, wrong)
-
-
-def _log_problem(source: Source, log: Log) -> str:
-    """What is wrong with a log, its salts or its sealed leaves; empty when all agree."""
-    try:
-        salts = source.read(layout.salts_path(log.path))
-        if len(salts) != SALT_BYTES * len(log.leaves):
-            return "its salts are not one per chunk"
-        leaves: list[bytes] = []
-        size = 0
-        for block in source.blocks(log.path):
-            view = memoryview(block)
-            for start in range(0, len(view), CHUNK_BYTES):
-                at = len(leaves) * SALT_BYTES
-                chunk = view[start : start + CHUNK_BYTES]
-                leaves.append(chain.chunk_leaf(salts[at : at + SALT_BYTES], chunk))
-            size += len(view)
-    except Malformed as error:
-        return f"{error.place}: {error.problem}"
-    if size != log.bytes:
-        return f"has {size} bytes, sealed were {log.bytes}"
-    if len(leaves) != len(log.leaves):
-        return f"has {len(leaves)} chunks, sealed were {len(log.leaves)}"
-    for number, (leaf, sealed) in enumerate(zip(leaves, log.leaves, strict=True)):
-        if leaf.hex() != sealed:
-            return f"chunk {number} (from byte {number * CHUNK_BYTES}) is not what was sealed"
-    return (
-        "" if chain.root(leaves).hex() == log.root else "its root does not follow from its leaves"
-    )
 
 
 def _files(case: _Case) -> None:
@@ -388,10 +382,7 @@ def _files(case: _Case) -> None:
         case.find(name, "is gone")
     present = sorted(wanted.keys() & case.names)
 
-    def digest(name: str) -> str:
-        return _digest(case.source, name)
-
-    for name, found in zip(present, case.each(digest, present), strict=True):
+    for name, found in _hashed(case, present).items():
         if len(found) != len(chain.sha256(b"")) or " " in found:
             case.find(name, found)
             continue
@@ -417,23 +408,18 @@ def _artifacts(case: _Case) -> None:
         case.find(path, "belongs to no attempt")
 
 
-def _digest(source: Source, name: str) -> str:
-    hasher = chain.new_sha256()
-    try:
-        for block in source.blocks(name):
-            hasher.update(block)
-    except Malformed as error:
-        return error.problem
-    return hasher.hexdigest()
-
-
 def _final_root(case: _Case) -> None:
     """Step 7."""
     run, sealed, point = case.run, case.sealed, case.point
     assert run
     assert sealed
     assert point
-    found = seal.final_leaves(case.plan_root or run.plan_root, run, case.digests)
+    derived = case.derived_seal
+    found = (
+        derived.final
+        if derived
+        else seal.final_leaves(case.plan_root or run.plan_root, run, case.digests, case.attempts)
+    )
     _name_stale(case, found, sealed.final)
     case.final_root = seal.root_of(found)
     case.agree(layout.CHECKPOINT, point.final_root, case.final_root, "the leaves")
@@ -501,6 +487,8 @@ def _decision(case: _Case) -> None:
     assert plan
     assert facts
     assert decision
+    if case.derived:
+        return
     try:
         case.derived = judge.decide(plan, facts)
     except ValueError as error:

@@ -22,6 +22,7 @@ KERNEL = (
     "words",
     "brought",
     "judge",
+    "contents",
     "verify",
     "account",
     "folder",

@@ -87,6 +87,11 @@ def compact(value: Any) -> bytes:
     return _compact(value).encode("utf-8", "backslashreplace")
 
 
+def quoted(text: str) -> str:
+    """Return the canonical text of a string, in its quotes."""
+    return _ENCODER.encode(text)
+
+
 def _compact(value: Any) -> str:
     return _ENCODER.encode(value)
 
@@ -336,6 +341,8 @@ TRACKER = "gate-tracker.json"
 LEDGER = "signal-ledger.md"
 SUMMARY = "summary.md"
 FINDINGS = "findings"
+SIGN_OFF = "sign-off"
+ATTESTATIONS = "attestations.intoto.jsonl"
 LOCK = ".lock"
 """Held by the process that runs the audit; no part of the evidence."""
 
@@ -374,6 +381,11 @@ def findings_path(gate: int) -> str:
 def run_folder(root: str, audit: str, label: str) -> str:
     """Return the folder of a run below an output root such as `release_evidence/`."""
     return f"{root.rstrip('/')}/{audit}/{label}"
+
+
+def sign_off_folder(root: str, audit: str, label: str) -> str:
+    """Return where the sign-off layer of a run lies: what is added once the run is sealed."""
+    return f"{root.rstrip('/')}/{audit}/{SIGN_OFF}/{label}"
 ''',
 )
 
@@ -1019,12 +1031,25 @@ def leaf_hash(name: str, digest: str) -> str:
         Malformed: the digest is not lowercase hex, or the name is none that a file can have.
     """
     try:
-        raw, start = bytes.fromhex(digest), name.encode("utf-8", "surrogateescape") + b"\0"
+        raw = bytes.fromhex(digest)
     except ValueError as error:
         raise Malformed(name, "is no name in UTF-8 with a digest in hex") from error
     if raw.hex() != digest:
         raise Malformed(name, "has a digest that is not in lowercase hex")
-    return hashlib.sha256(b"\0" + start + raw).hexdigest()
+    return _entry_hash(name, raw)
+
+
+def data_leaf(name: str, data: bytes) -> str:
+    """Return the leaf hash of named bytes, the same as that of their digest. Raises `Malformed`."""
+    return _entry_hash(name, hashlib.sha256(data).digest())
+
+
+def _entry_hash(name: str, raw: bytes) -> str:
+    try:
+        start = name.encode("utf-8", "surrogateescape")
+    except ValueError as error:
+        raise Malformed(name, "is no name in UTF-8 with a digest in hex") from error
+    return hashlib.sha256(b"\0" + start + b"\0" + raw).hexdigest()
 
 
 def chunk_leaf(salt: bytes, chunk: bytes | memoryview) -> bytes:
@@ -1037,23 +1062,16 @@ def chunk_leaf(salt: bytes, chunk: bytes | memoryview) -> bytes:
 def root(leaves: Iterable[bytes]) -> bytes:
     """Return the RFC 6962 Merkle tree hash over leaf hashes; that of no leaves is SHA-256 of ''.
 
-    One pass with a stack of perfect subtrees: the split at the largest power of two below n is what
-    remains when subtrees of equal size are joined as they appear.
+    Level by level: the split at the largest power of two below n is what remains when neighbours
+    are joined and a last one without a neighbour goes up as it is.
     """
-    stack: list[tuple[int, bytes]] = []
-    for leaf in leaves:
-        stack.append((1, leaf))
-        while len(stack) > 1 and stack[-1][0] == stack[-2][0]:
-            size, right = stack.pop()
-            _, left = stack.pop()
-            stack.append((2 * size, _node(left, right)))
-    if not stack:
+    level = list(leaves)
+    if not level:
         return hashlib.sha256(b"").digest()
-    _, top = stack.pop()
-    while stack:
-        _, left = stack.pop()
-        top = _node(left, top)
-    return top
+    while len(level) > 1:
+        joined = [_node(left, right) for left, right in zip(level[::2], level[1::2], strict=False)]
+        level = [*joined, level[-1]] if len(level) % 2 else joined
+    return level[0]
 
 
 def root_of(hashes: Sequence[str]) -> str:
@@ -1125,8 +1143,9 @@ a line taken out all show. Pure functions over bytes; the runner decides when to
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
 from evidence import codec
@@ -1211,8 +1230,27 @@ def frame(head: str, record: Record) -> tuple[str, bytes]:
     return link, link.encode() + b" " + payload + b"\n"
 
 
-def read(data: bytes) -> Journal:
-    """Return the longest valid prefix of a journal; never raises."""
+def records_of(attempts: Sequence[Attempt], texts: Sequence[bytes]) -> dict[bytes, Record]:
+    """Return the records that tell these attempts, by their payloads.
+
+    `texts` are the attempts' canonical bytes, which make up most of an `ended` payload.
+    """
+    known: dict[bytes, Record] = {}
+    for attempt, text in zip(attempts, texts, strict=True):
+        known[b'{"attempt":%s,"kind":"ended"}' % text] = Ended("ended", attempt)
+        cell, utc = codec.quoted(attempt.cell), codec.quoted(attempt.start_utc)
+        line = f'{{"cell":{cell},"kind":"started","number":{attempt.number},"utc":{utc}}}'
+        started = Started("started", attempt.cell, attempt.number, attempt.start_utc)
+        known[line.encode("utf-8", "backslashreplace")] = started
+    return known
+
+
+def read(data: bytes, known: Mapping[bytes, Record] = MappingProxyType({})) -> Journal:
+    """Return the longest valid prefix of a journal; never raises.
+
+    `known` has records by their canonical payload, where the caller has them already: such a line
+    need not be parsed again.
+    """
     records: list[Record] = []
     head, at = START, 0
     while at < len(data):
@@ -1224,12 +1262,16 @@ def read(data: bytes) -> Journal:
             problem = f"record {len(records)} does not follow from the one before it"
             return Journal(tuple(records), at, head, problem)
         try:
-            value: Any = {"record": codec.parse(payload)}
-            records.append(codec.from_value(_Frame, value).record)
+            records.append(known.get(payload) or _record_of(payload))
         except codec.Malformed as error:
             return Journal(tuple(records), at, head, f"record {len(records)}: {error}")
         head, at = link.decode(), end + 1
     return Journal(tuple(records), at, head, "")
+
+
+def _record_of(payload: bytes) -> Record:
+    value: Any = {"record": codec.parse(payload)}
+    return codec.from_value(_Frame, value).record
 
 
 def gaps(records: Sequence[Record]) -> Iterator[tuple[str, str]]:
@@ -1282,7 +1324,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from evidence import chain, codec, layout
-from evidence.model import Attempt, Leaf, Plan, Run
+from evidence.model import FORMAT_VERSION, Attempt, Leaf, Plan, Run
 
 TSV_COLUMNS = ("command", "exit_code", "start_utc", "end_utc", "cmd")
 
@@ -1310,24 +1352,52 @@ def plan_leaves(plan: Plan) -> tuple[Leaf, ...]:
     return tuple(leaves)
 
 
-def final_leaves(plan_root: str, run: Run, digests: Mapping[str, str]) -> tuple[Leaf, ...]:
+def encoded(run: Run) -> tuple[bytes, ...]:
+    """Return the canonical bytes of each attempt, in the order of the run."""
+    return tuple(codec.compact(codec.to_value(attempt)) for attempt in run.attempts)
+
+
+def final_leaves(
+    plan_root: str, run: Run, digests: Mapping[str, str], attempts: Sequence[bytes] | None = None
+) -> tuple[Leaf, ...]:
     """Return the leaves under the final root.
 
     They are the plan root, the number of attempts of each cell, every attempt, every log (by the
     root over its salted chunks) and every other sealed file (`digests`: path to SHA-256).
+    `attempts` is what `encoded` made of the run, where the caller has it.
     """
+    texts = zip(run.attempts, encoded(run) if attempts is None else attempts, strict=True)
     counts = Counter(attempt.cell for attempt in run.attempts)
     leaves = [Leaf("plan-root", chain.leaf_hash("plan-root", plan_root))]
     leaves += [_leaf(f"attempts/{cell}", [cell, counts[cell]]) for cell in sorted(counts)]
-    for attempt in sorted(run.attempts, key=_attempt_order):
+    for attempt, text in sorted(texts, key=_attempt_order):
         name = f"attempt/{attempt.cell}/{attempt.number}"
-        leaves.append(_leaf(name, codec.to_value(attempt)))
+        leaves.append(Leaf(name, chain.data_leaf(name, text)))
         if attempt.log is not None:
             name = f"log/{attempt.log.path}"
             leaves.append(Leaf(name, chain.leaf_hash(name, attempt.log.root)))
     for path in sorted(digests):
         leaves.append(Leaf(f"file/{path}", chain.leaf_hash(f"file/{path}", digests[path])))
     return tuple(leaves)
+
+
+def text_of(plan: Sequence[Leaf], final: Sequence[Leaf]) -> bytes:
+    """Return the canonical bytes of the seal over these leaves.
+
+    The same as `codec.write` of it, which takes four times as long over many leaves.
+    """
+    members = [
+        f' "{member}": [\n  ' + ",\n  ".join(map(_leaf_text, leaves)) + "\n ]"
+        if leaves
+        else f' "{member}": []'
+        for member, leaves in (("final", final), ("plan", plan))
+    ]
+    members.insert(1, f' "format_version": {FORMAT_VERSION}')
+    return ("{\n" + ",\n".join(members) + "\n}\n").encode("utf-8", "backslashreplace")
+
+
+def _leaf_text(leaf: Leaf) -> str:
+    return f'{{"hash":{codec.quoted(leaf.hash)},"name":{codec.quoted(leaf.name)}}}'
 
 
 def root_of(leaves: Iterable[Leaf]) -> str:
@@ -1427,12 +1497,12 @@ def is_salts(path: str) -> bool:
     return path.startswith(f"{layout.LOGS}/") and path.endswith(".salts")
 
 
-def _attempt_order(attempt: Attempt) -> tuple[str, int]:
-    return attempt.cell, attempt.number
+def _attempt_order(told: tuple[Attempt, bytes]) -> tuple[str, int]:
+    return told[0].cell, told[0].number
 
 
 def _leaf(name: str, value: object) -> Leaf:
-    return Leaf(name, chain.leaf_hash(name, chain.sha256(codec.compact(value))))
+    return Leaf(name, chain.data_leaf(name, codec.compact(value)))
 ''',
 )
 
@@ -1824,6 +1894,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
+from typing import Literal
 
 from evidence import words
 from evidence.brought import NOTHING, Brought
@@ -1884,7 +1955,7 @@ def decide(
     by_id = _worst_by_id(signals)
     gates = tuple(_gate(gate, by_id) for gate in plan.gates)
     cells = tuple(bench.cell(cell.id) for cell in plan.cells)
-    blockers = (*_gate_blockers(gates), *_tree_blockers(plan, facts), *_cell_blockers(plan, cells))
+    blockers = (*_gate_blockers(gates), *tree_blockers(plan, facts), *_cell_blockers(plan, cells))
     return Decision(
         format_version=1,
         as_of=bench.as_of,
@@ -2008,7 +2079,9 @@ def _gate_blockers(gates: Sequence[GateDecision]) -> Iterable[str]:
             yield f"gate {gate.id} is {gate.status}: {gate.reason}"
 
 
-def _tree_blockers(plan: Plan, facts: Facts) -> Iterable[str]:
+def tree_blockers(plan: Plan, facts: Facts) -> Iterator[str]:
+    """Yield what keeps any verdict from GO that no signal speaks of: an unknown definition of done,
+    a dirty tree, or one that changed under the commands."""
     if plan.audit.definition_of_done != ALL_GATES_GO:
         yield f"unknown definition of done=`{plan.audit.definition_of_done}`"
     if plan.subject.dirty:
@@ -2323,17 +2396,32 @@ def _has_pieces(key: str, at: int, pieces: Sequence[str]) -> bool:
     return key.endswith(pieces[-1]) and len(key) - len(pieces[-1]) >= at
 
 
+def tests_of(facts: Facts, condition: TestPassed) -> list[TestFact]:
+    """Return the tests that a condition looks at, by key."""
+    told = [test for test in facts.tests if test.cell in condition.cells]
+    tests = sorted(told, key=lambda test: test.key)
+    return _matching(([test.key for test in tests], tests), condition.pattern)
+
+
+def side_of(value: str, condition: MetricWithin) -> Literal["within", "below", "above", "broken"]:
+    """Return on which side of a condition's bounds a decimal number lies."""
+    number = _decimal(value)
+    if number is None:
+        return "broken"
+    if not _fits(number, condition.at_least, 1):
+        return "below"
+    return "within" if _fits(number, condition.at_most, -1) else "above"
+
+
 def _within(fact: MetricFact, condition: MetricWithin) -> Verdict | None:
-    value = _decimal(fact.value)
-    if value is None:
+    side = side_of(fact.value, condition)
+    if side == "within":
+        return None
+    if side == "broken":
         return "broken", f"{fact.name} of {fact.cell} is no number: {fact.value:.40}"
-    for bound, text, sign in (
-        (condition.at_least, "at least", 1),
-        (condition.at_most, "at most", -1),
-    ):
-        if not _fits(value, bound, sign):
-            return "no", f"{fact.name} of {fact.cell} is {fact.value}, wanted {text} {bound}"
-    return None
+    low = side == "below"
+    bound = f"at least {condition.at_least}" if low else f"at most {condition.at_most}"
+    return "no", f"{fact.name} of {fact.cell} is {fact.value}, wanted {bound}"
 
 
 def _fits(value: Decimal, bound: str | None, sign: int) -> bool:
@@ -2367,6 +2455,95 @@ def _completeness(lacking: Sequence[str], noun: str) -> Verdict:
 )
 
 _load(
+    'contents',
+    r'''
+"""What lies in a bundle's files: where the bytes come from, and what they hash to.
+
+How a bundle's bytes are reached is the caller's `Source`; nothing here opens a file, and nothing
+here knows which file is evidence of what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol, TypeVar
+
+from evidence import chain, layout
+from evidence.chain import CHUNK_BYTES, SALT_BYTES
+from evidence.codec import Malformed
+from evidence.model import Log
+
+BLOCK_BYTES = 16 * CHUNK_BYTES
+"""Bytes that a source hands out at a time; a whole number of log chunks."""
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Source(Protocol):
+    """Where the bytes of a bundle come from."""
+
+    def names(self) -> Iterable[str]:
+        """Return the relative paths of all files, links and oddities."""
+        ...
+
+    def read(self, name: str) -> bytes:
+        """Return a whole file. Raises `Malformed` where there is no regular file of that name."""
+        ...
+
+    def blocks(self, name: str) -> Iterator[bytes]:
+        """Yield a file in blocks of `BLOCK_BYTES`, the last one shorter. Raises `Malformed`."""
+        ...
+
+
+class Mapper(Protocol):
+    """`map`, or one that works on several files at a time."""
+
+    def __call__(self, function: Callable[[T], R], items: Iterable[T], /) -> Iterable[R]: ...
+
+
+def log_problem(source: Source, log: Log) -> str:
+    """Return what is wrong with a log, its salts or its sealed leaves; empty when all agree."""
+    try:
+        salts = source.read(layout.salts_path(log.path))
+        if len(salts) != SALT_BYTES * len(log.leaves):
+            return "its salts are not one per chunk"
+        leaves: list[bytes] = []
+        size = 0
+        for block in source.blocks(log.path):
+            view = memoryview(block)
+            for start in range(0, len(view), CHUNK_BYTES):
+                at = len(leaves) * SALT_BYTES
+                chunk = view[start : start + CHUNK_BYTES]
+                leaves.append(chain.chunk_leaf(salts[at : at + SALT_BYTES], chunk))
+            size += len(view)
+    except Malformed as error:
+        return f"{error.place}: {error.problem}"
+    if size != log.bytes:
+        return f"has {size} bytes, sealed were {log.bytes}"
+    if len(leaves) != len(log.leaves):
+        return f"has {len(leaves)} chunks, sealed were {len(log.leaves)}"
+    for number, (leaf, sealed) in enumerate(zip(leaves, log.leaves, strict=True)):
+        if leaf.hex() != sealed:
+            return f"chunk {number} (from byte {number * CHUNK_BYTES}) is not what was sealed"
+    return (
+        "" if chain.root(leaves).hex() == log.root else "its root does not follow from its leaves"
+    )
+
+
+def digest(source: Source, name: str) -> str:
+    """Return the SHA-256 of a file in hex, or why it cannot be read."""
+    hasher = chain.new_sha256()
+    try:
+        for block in source.blocks(name):
+            hasher.update(block)
+    except Malformed as error:
+        return error.problem
+    return hasher.hexdigest()
+''',
+)
+
+_load(
     'verify',
     r'''
 """Verification of a bundle in numbered steps: integrity, completeness, and the decision again.
@@ -2393,14 +2570,17 @@ Left to the caller: where the expected root comes from, and who signed it.
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
-from evidence import chain, codec, journal, judge, layout, seal, subject
-from evidence.chain import CHUNK_BYTES, SALT_BYTES, Checkpoint
+from evidence import chain, codec, contents, journal, judge, layout, seal, subject
+from evidence.chain import Checkpoint
 from evidence.codec import Malformed
+from evidence.contents import Mapper, Source
 from evidence.model import (
     Attempt,
     AttemptFact,
@@ -2413,8 +2593,8 @@ from evidence.model import (
     Seal,
 )
 
-BLOCK_BYTES = 16 * CHUNK_BYTES
-"""Bytes that a source hands out at a time; a whole number of log chunks."""
+R = TypeVar("R")
+
 SHOWN_MAX = 20
 """Findings of one step that are listed before the rest is counted."""
 
@@ -2431,31 +2611,6 @@ STEPS = (
     "the gate tracker says what the decision says",
     "the expected root is the root found",
 )
-
-T = TypeVar("T")
-R = TypeVar("R")
-
-
-class Source(Protocol):
-    """Where the bytes of a bundle come from."""
-
-    def names(self) -> Iterable[str]:
-        """Return the relative paths of all files, links and oddities."""
-        ...
-
-    def read(self, name: str) -> bytes:
-        """Return a whole file. Raises `Malformed` where there is no regular file of that name."""
-        ...
-
-    def blocks(self, name: str) -> Iterator[bytes]:
-        """Yield a file in blocks of `BLOCK_BYTES`, the last one shorter. Raises `Malformed`."""
-        ...
-
-
-class Mapper(Protocol):
-    """`map`, or one that works on several files at a time."""
-
-    def __call__(self, function: Callable[[T], R], items: Iterable[T], /) -> Iterable[R]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -2510,8 +2665,13 @@ class _Case:
     decision: Decision | None = None
     sealed: Seal | None = None
     point: Checkpoint | None = None
+    attempts: tuple[bytes, ...] = ()
+    """The canonical bytes of the attempts of the run."""
+    hashed: dict[str, str] = field(default_factory=dict)
+    """What `contents.digest` said of the files that were read already."""
     digests: dict[str, str] = field(default_factory=dict)
     derived: Decision | None = None
+    derived_seal: Seal | None = None
     plan_root: str = ""
     final_root: str = ""
     expected: str = ""
@@ -2579,22 +2739,59 @@ def _records(case: _Case) -> None:
         (layout.PLAN, "plan", Plan),
         (layout.RUN, "run", Run),
         (layout.FACTS, "facts", Facts),
-        (layout.DECISION, "decision", Decision),
-        (layout.SEAL, "sealed", Seal),
     ):
-        setattr(case, attribute, _try(case, name, _reader(cls)))
+        setattr(case, attribute, _try(case, name, partial(codec.read, cls)))
+    case.attempts = seal.encoded(case.run) if case.run else ()
+    case.decision = _try(case, layout.DECISION, lambda data: _decision_in(case, data))
+    case.sealed = _try(case, layout.SEAL, lambda data: _seal_in(case, data))
 
 
-def _reader(cls: Any) -> Callable[[bytes], Any]:
-    """A reader of one record. The seal lies outside the seal, so only its own form will do."""
+# What follows from the other records is derived first. Where the file holds just those bytes,
+# reading it would give the same record, at several times the cost.
 
-    def read(data: bytes) -> Any:
-        record = codec.read(cls, data, "")
-        if cls is Seal and codec.write(record) != data:
-            raise Malformed("", "is not in canonical form")
-        return record
 
-    return read
+def _decision_in(case: _Case, data: bytes) -> Decision:
+    if case.plan and case.facts:
+        with contextlib.suppress(ValueError):  # step 9 says so
+            derived = judge.decide(case.plan, case.facts)
+            if codec.write(derived) == data:
+                case.derived = derived
+                return derived
+    return codec.read(Decision, data)
+
+
+def _seal_in(case: _Case, data: bytes) -> Seal:
+    """The seal lies outside the seal, so only its canonical form will do."""
+    derived = _derived_seal(case)
+    if derived and seal.text_of(derived.plan, derived.final) == data:
+        case.derived_seal = derived
+        return derived
+    sealed = codec.read(Seal, data)
+    if codec.write(sealed) != data:
+        raise Malformed("", "is not in canonical form")
+    return sealed
+
+
+def _derived_seal(case: _Case) -> Seal | None:
+    """The seal over plan, run and files as they are; None where one cannot be read."""
+    plan, run = case.plan, case.run
+    if not plan or not run:
+        return None
+    digests = _hashed(case, sorted(filter(seal.is_plain, case.names)))
+    try:
+        promised = seal.plan_leaves(plan)
+        final = seal.final_leaves(seal.root_of(promised), run, digests, case.attempts)
+    except Malformed:
+        return None
+    return Seal(1, promised, final)
+
+
+def _hashed(case: _Case, names: Sequence[str]) -> dict[str, str]:
+    """What `contents.digest` says of these files, each of which is read once."""
+    new = [name for name in names if name not in case.hashed]
+    found = case.each(partial(contents.digest, case.source), new)
+    case.hashed.update(zip(new, found, strict=True))
+    return {name: case.hashed[name] for name in names}
 
 
 def _try(case: _Case, name: str, reader: Callable[[bytes], R]) -> R | None:
@@ -2613,7 +2810,7 @@ def _plan(case: _Case) -> None:
     assert sealed
     assert point
     assert run
-    leaves = seal.plan_leaves(plan)
+    leaves = case.derived_seal.plan if case.derived_seal else seal.plan_leaves(plan)
     case.plan_root = seal.root_of(leaves)
     _name_stale(case, leaves, sealed.plan)
     case.agree(layout.PLAN, case.plan_root, point.plan_root, "the plan root of the checkpoint")
@@ -2625,6 +2822,8 @@ def _plan(case: _Case) -> None:
 
 def _name_stale(case: _Case, leaves: Sequence[Leaf], sealed: Sequence[Leaf]) -> None:
     """Names every leaf that was sealed otherwise, is gone, or was never sealed."""
+    if leaves is sealed:
+        return
     found = {leaf.name: leaf.hash for leaf in leaves}
     names = {leaf.name: leaf.hash for leaf in sealed}
     for name in sorted(found.keys() | names.keys()):
@@ -2643,10 +2842,11 @@ def _journal(case: _Case) -> None:
     run = case.run
     assert run
     try:
-        told = journal.read(case.source.read(layout.JOURNAL))
+        data = case.source.read(layout.JOURNAL)
     except Malformed as error:
         case.find(layout.JOURNAL, error.problem)
         return
+    told = journal.read(data, journal.records_of(run.attempts, case.attempts))
     if told.problem:
         case.find(layout.JOURNAL, told.problem)
     for place, problem in journal.gaps(told.records):
@@ -2710,40 +2910,11 @@ def _logs(case: _Case) -> None:
     logs = [attempt.log for attempt in run.attempts if attempt.log is not None]
 
     def problem(log: Log) -> str:
-        return _log_problem(case.source, log)
+        return contents.log_problem(case.source, log)
 
     for log, wrong in zip(logs, case.each(problem, logs), strict=True):
         if wrong:
             case.find(log.path, wrong)
-
-
-def _log_problem(source: Source, log: Log) -> str:
-    """What is wrong with a log, its salts or its sealed leaves; empty when all agree."""
-    try:
-        salts = source.read(layout.salts_path(log.path))
-        if len(salts) != SALT_BYTES * len(log.leaves):
-            return "its salts are not one per chunk"
-        leaves: list[bytes] = []
-        size = 0
-        for block in source.blocks(log.path):
-            view = memoryview(block)
-            for start in range(0, len(view), CHUNK_BYTES):
-                at = len(leaves) * SALT_BYTES
-                chunk = view[start : start + CHUNK_BYTES]
-                leaves.append(chain.chunk_leaf(salts[at : at + SALT_BYTES], chunk))
-            size += len(view)
-    except Malformed as error:
-        return f"{error.place}: {error.problem}"
-    if size != log.bytes:
-        return f"has {size} bytes, sealed were {log.bytes}"
-    if len(leaves) != len(log.leaves):
-        return f"has {len(leaves)} chunks, sealed were {len(log.leaves)}"
-    for number, (leaf, sealed) in enumerate(zip(leaves, log.leaves, strict=True)):
-        if leaf.hex() != sealed:
-            return f"chunk {number} (from byte {number * CHUNK_BYTES}) is not what was sealed"
-    return (
-        "" if chain.root(leaves).hex() == log.root else "its root does not follow from its leaves"
-    )
 
 
 def _files(case: _Case) -> None:
@@ -2759,10 +2930,7 @@ def _files(case: _Case) -> None:
         case.find(name, "is gone")
     present = sorted(wanted.keys() & case.names)
 
-    def digest(name: str) -> str:
-        return _digest(case.source, name)
-
-    for name, found in zip(present, case.each(digest, present), strict=True):
+    for name, found in _hashed(case, present).items():
         if len(found) != len(chain.sha256(b"")) or " " in found:
             case.find(name, found)
             continue
@@ -2788,23 +2956,18 @@ def _artifacts(case: _Case) -> None:
         case.find(path, "belongs to no attempt")
 
 
-def _digest(source: Source, name: str) -> str:
-    hasher = chain.new_sha256()
-    try:
-        for block in source.blocks(name):
-            hasher.update(block)
-    except Malformed as error:
-        return error.problem
-    return hasher.hexdigest()
-
-
 def _final_root(case: _Case) -> None:
     """Step 7."""
     run, sealed, point = case.run, case.sealed, case.point
     assert run
     assert sealed
     assert point
-    found = seal.final_leaves(case.plan_root or run.plan_root, run, case.digests)
+    derived = case.derived_seal
+    found = (
+        derived.final
+        if derived
+        else seal.final_leaves(case.plan_root or run.plan_root, run, case.digests, case.attempts)
+    )
     _name_stale(case, found, sealed.final)
     case.final_root = seal.root_of(found)
     case.agree(layout.CHECKPOINT, point.final_root, case.final_root, "the leaves")
@@ -2872,6 +3035,8 @@ def _decision(case: _Case) -> None:
     assert plan
     assert facts
     assert decision
+    if case.derived:
+        return
     try:
         case.derived = judge.decide(plan, facts)
     except ValueError as error:
@@ -3016,7 +3181,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO, TypeVar
 
 from evidence.codec import Malformed
-from evidence.verify import BLOCK_BYTES
+from evidence.contents import BLOCK_BYTES
 
 T = TypeVar("T")
 R = TypeVar("R")

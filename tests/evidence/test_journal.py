@@ -152,3 +152,19 @@ def test_a_record_is_one_line_whatever_its_names() -> None:
 )
 def test_gaps_in_a_finished_story(records: list[Any], gaps: list[tuple[str, str]]) -> None:
     assert list(journal.gaps(records)) == gaps
+
+
+@share(40)
+@given(st.lists(any_of(model.Attempt), max_size=4))
+def test_records_that_are_known_are_the_records_that_would_be_read(
+    attempts: list[model.Attempt],
+) -> None:
+    texts = [codec.compact(codec.to_value(told)) for told in attempts]
+    known = journal.records_of(attempts, texts)
+    for payload, record in known.items():
+        assert payload == codec.compact(codec.to_value(record))
+    data, _, _ = written([OPENED, *known.values(), CLOSED])
+    assert journal.read(data, known) == journal.read(data)
+    other = ended("another")
+    data, _, _ = written([other, *known.values()])
+    assert journal.read(data, known).records[0] == other

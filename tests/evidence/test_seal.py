@@ -212,3 +212,24 @@ def test_the_last_attempt_decides_and_has_the_plain_log() -> None:
         *(f"{layout.LOGS}/a.attempt-1.log", f"{layout.LOGS}/b.log", f"{layout.LOGS}/a.log", None),
     ]
     assert seal.final_paths(named) == named
+
+
+@given(st.lists(any_of(model.Leaf), max_size=4), st.lists(any_of(model.Leaf), max_size=4))
+@share(40)
+def test_the_seal_has_one_text(plan: list[model.Leaf], final: list[model.Leaf]) -> None:
+    assert seal.text_of(plan, final) == codec.write(model.Seal(1, tuple(plan), tuple(final)))
+
+
+@given(st.lists(any_of(model.Attempt), max_size=3))
+@share(40)
+def test_attempts_that_are_encoded_already_have_the_same_leaves(
+    attempts: list[model.Attempt],
+) -> None:
+    run = run_of(*(dataclasses.replace(told, log=None) for told in attempts))
+    texts = seal.encoded(run)
+    assert [codec.read(model.Attempt, text) for text in texts] == list(run.attempts)
+    leaves = seal.final_leaves("ab" * 32, run, {}, texts)
+    assert leaves == seal.final_leaves("ab" * 32, run, {})
+    for told, text in zip(run.attempts, texts, strict=True):
+        name = f"attempt/{told.cell}/{told.number}"
+        assert model.Leaf(name, chain.leaf_hash(name, chain.sha256(text))) in leaves

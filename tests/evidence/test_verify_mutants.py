@@ -20,6 +20,7 @@ from evidence import (
     archive,
     chain,
     codec,
+    contents,
     folder,
     journal,
     judge,
@@ -55,8 +56,8 @@ class Memory:
 
     def blocks(self, name: str) -> Iterator[bytes]:
         data = self.read(name)
-        for at in range(0, len(data), verify.BLOCK_BYTES):
-            yield data[at : at + verify.BLOCK_BYTES]
+        for at in range(0, len(data), contents.BLOCK_BYTES):
+            yield data[at : at + contents.BLOCK_BYTES]
 
 
 @pytest.fixture(scope="session")
