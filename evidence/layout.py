@@ -26,6 +26,8 @@ TRACKER = "gate-tracker.json"
 LEDGER = "signal-ledger.md"
 SUMMARY = "summary.md"
 FINDINGS = "findings"
+SIGN_OFF = "sign-off"
+ATTESTATIONS = "attestations.intoto.jsonl"
 LOCK = ".lock"
 """Held by the process that runs the audit; no part of the evidence."""
 
@@ -64,3 +66,8 @@ def findings_path(gate: int) -> str:
 def run_folder(root: str, audit: str, label: str) -> str:
     """Return the folder of a run below an output root such as `release_evidence/`."""
     return f"{root.rstrip('/')}/{audit}/{label}"
+
+
+def sign_off_folder(root: str, audit: str, label: str) -> str:
+    """Return where the sign-off layer of a run lies: what is added once the run is sealed."""
+    return f"{root.rstrip('/')}/{audit}/{SIGN_OFF}/{label}"
