@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
+from typing import Literal
 
 from evidence import words
 from evidence.brought import NOTHING, Brought
@@ -73,7 +74,7 @@ def decide(
     by_id = _worst_by_id(signals)
     gates = tuple(_gate(gate, by_id) for gate in plan.gates)
     cells = tuple(bench.cell(cell.id) for cell in plan.cells)
-    blockers = (*_gate_blockers(gates), *_tree_blockers(plan, facts), *_cell_blockers(plan, cells))
+    blockers = (*_gate_blockers(gates), *tree_blockers(plan, facts), *_cell_blockers(plan, cells))
     return Decision(
         format_version=1,
         as_of=bench.as_of,
@@ -197,7 +198,9 @@ def _gate_blockers(gates: Sequence[GateDecision]) -> Iterable[str]:
             yield f"gate {gate.id} is {gate.status}: {gate.reason}"
 
 
-def _tree_blockers(plan: Plan, facts: Facts) -> Iterable[str]:
+def tree_blockers(plan: Plan, facts: Facts) -> Iterator[str]:
+    """Yield what keeps any verdict from GO that no signal speaks of: an unknown definition of done,
+    a dirty tree, or one that changed under the commands."""
     if plan.audit.definition_of_done != ALL_GATES_GO:
         yield f"unknown definition of done=`{plan.audit.definition_of_done}`"
     if plan.subject.dirty:
@@ -512,17 +515,32 @@ def _has_pieces(key: str, at: int, pieces: Sequence[str]) -> bool:
     return key.endswith(pieces[-1]) and len(key) - len(pieces[-1]) >= at
 
 
+def tests_of(facts: Facts, condition: TestPassed) -> list[TestFact]:
+    """Return the tests that a condition looks at, by key."""
+    told = [test for test in facts.tests if test.cell in condition.cells]
+    tests = sorted(told, key=lambda test: test.key)
+    return _matching(([test.key for test in tests], tests), condition.pattern)
+
+
+def side_of(value: str, condition: MetricWithin) -> Literal["within", "below", "above", "broken"]:
+    """Return on which side of a condition's bounds a decimal number lies."""
+    number = _decimal(value)
+    if number is None:
+        return "broken"
+    if not _fits(number, condition.at_least, 1):
+        return "below"
+    return "within" if _fits(number, condition.at_most, -1) else "above"
+
+
 def _within(fact: MetricFact, condition: MetricWithin) -> Verdict | None:
-    value = _decimal(fact.value)
-    if value is None:
+    side = side_of(fact.value, condition)
+    if side == "within":
+        return None
+    if side == "broken":
         return "broken", f"{fact.name} of {fact.cell} is no number: {fact.value:.40}"
-    for bound, text, sign in (
-        (condition.at_least, "at least", 1),
-        (condition.at_most, "at most", -1),
-    ):
-        if not _fits(value, bound, sign):
-            return "no", f"{fact.name} of {fact.cell} is {fact.value}, wanted {text} {bound}"
-    return None
+    low = side == "below"
+    bound = f"at least {condition.at_least}" if low else f"at most {condition.at_most}"
+    return "no", f"{fact.name} of {fact.cell} is {fact.value}, wanted {bound}"
 
 
 def _fits(value: Decimal, bound: str | None, sign: int) -> bool:

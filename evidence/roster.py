@@ -58,9 +58,13 @@ class Separate:
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """The trust file. Keys are listed for ever: one that is no longer valid got a `valid_until`."""
+    """The trust file. Keys are listed for ever: one that is no longer valid got a `valid_until`.
+
+    `waive` lists the roles that may waive: without it nobody can.
+    """
 
     format_version: Literal[1]
+    waive: tuple[str, ...] = ()
     key: tuple[Key, ...] = ()
     threshold: tuple[Threshold, ...] = ()
     separate: tuple[Separate, ...] = ()

@@ -1,0 +1,500 @@
+"""What a sign-off log amounts to at an instant: which approvals, artifacts and waivers count.
+
+Nothing is accepted by default: an entry counts when it is about this run, is signed by a key of the
+trust file whose person and role it names, in that key's time, and when nothing it was given for has
+changed since. Pure functions; why an entry does not count is part of the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from evidence import chain, codec, judge, roster, signoff
+from evidence.brought import ApprovalFact, Brought, CarryFact, ExternalFact, Waived
+from evidence.instant import milliseconds
+from evidence.model import (
+    Answer,
+    ApprovalGiven,
+    CarriedOver,
+    Decision,
+    ExternalAttached,
+    Facts,
+    Plan,
+    Signal,
+)
+from evidence.roster import Check, Roster, check_ed25519
+from evidence.signoff import Approval, Attachment, Carry, Entry, Log, Waiver, Withholding
+
+SKEW_MS = 300_000
+"""How far the clocks of two signers may be apart: entries later in the log are not earlier."""
+WAIVER_DAYS_MAX = 90
+"""A waiver for longer is called over-broad."""
+
+Standing = Literal[
+    "counts",
+    "waits",
+    "withdrawn",
+    "suspect",
+    "expired",
+    "not yet",
+    "refused",
+    "unchecked",
+    "orphan",
+    "unused",
+    "shadowed",
+    "changed",
+]
+"""How an entry stands. Only what `counts` has an effect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """How one entry stands, and why."""
+
+    entry: Entry
+    standing: Standing
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What a log is weighed against.
+
+    `decision` is the one inside the bundle; `pages` are the sealed documents with their SHA-256;
+    `fingerprint` gives that of a signal's failure; `attached` the SHA-256 of an attached file,
+    empty where there is none; `runners` are the people whose keys signed the run.
+    """
+
+    plan: Plan
+    facts: Facts
+    decision: Decision
+    decision_sha256: str
+    final_root: str
+    pages: Mapping[str, str]
+    roster: Roster
+    as_of: str
+    fingerprint: Callable[[str], str]
+    attached: Callable[[str], str]
+    carried: Callable[[Carry], tuple[Answer, str]]
+    check: Check = check_ed25519
+    runners: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """What a log amounts to: facts for the judge, each entry's standing, and lint of waivers."""
+
+    brought: Brought
+    weights: tuple[Weight, ...]
+    lint: tuple[str, ...]
+
+
+def weigh(log: Log, case: Case) -> Weighed:
+    """Return what a sign-off log amounts to at the instant of `case`.
+
+    Raises:
+        ValueError: `as_of` is no time.
+    """
+    scale = _Scale(log, case)
+    for entry in log.entries:
+        scale.put(entry)
+    return Weighed(
+        Brought(scale.approvals(), scale.externals(), scale.carries(), scale.waived()),
+        tuple(scale.weights[entry.number] for entry in log.entries),
+        tuple(scale.lint),
+    )
+
+
+def decide(
+    case: Case, weighed: Weighed
+) -> tuple[Decision, Literal["GO", "GO-WITH-WAIVERS", "NO-GO"]]:
+    """Return the decision with what people brought, and the verdict with waivers in force.
+
+    A waived signal stays red in the decision: only the verdict says that somebody let it pass.
+    """
+    decision = judge.decide(case.plan, case.facts, case.as_of, weighed.brought)
+    if decision.verdict == "GO":
+        return decision, "GO"
+    return decision, "GO-WITH-WAIVERS" if _passes(case, decision, weighed.brought) else "NO-GO"
+
+
+def _passes(case: Case, decision: Decision, brought: Brought) -> bool:
+    """Whether all that is red is waived: signals, and required cells that only they speak of."""
+    plan = case.plan
+    waived = {item.signal for item in brought.waived}
+    red = {signal.id for signal in decision.signals if signal.status != "GO"}
+    if not waived or not red <= waived:
+        return False
+    if any(judge.tree_blockers(plan, case.facts)) or not all(gate.signals for gate in plan.gates):
+        return False
+    excused = {
+        name
+        for signal in plan.signals
+        if signal.id in waived
+        for condition in signal.conditions
+        for name in getattr(condition, "cells", ())
+    }
+    required = {cell.id for cell in plan.cells if cell.required}
+    failed = {cell.cell for cell in decision.cells if cell.cell in required and not cell.passed}
+    return bool(plan.gates) and failed <= excused
+
+
+# --- what an approver saw -------------------------------------------------------------------------
+
+
+def slice_digest(gate: int, entries: Sequence[Entry], plan: Plan, decision: Decision) -> str:
+    """Return the digest of a gate as it stood after `entries`: what its approval is given for.
+
+    It covers the gate and its signals as planned, their statuses and answers, and every artifact,
+    waiver and withholding that touches them. Another approval changes nothing.
+    """
+    signals = [signal for signal in plan.signals if signal.gate == gate]
+    names = {signal.id for signal in signals}
+    decided = judge.without_words(decision)
+    touching = [entry.digest for entry in _living(entries) if _touches(entry, gate, names, signals)]
+    value = [
+        [codec.to_value(item) for item in plan.gates if item.id == gate],
+        [codec.to_value(signal) for signal in signals],
+        [codec.to_value(item) for item in decided.signals if item.id in names],
+        touching,
+    ]
+    return chain.sha256(codec.compact(value))
+
+
+def _touches(entry: Entry, gate: int, names: set[str], signals: Sequence[Signal]) -> bool:
+    record = entry.record
+    if isinstance(record, Attachment):
+        return record.signal in names
+    if isinstance(record, Waiver):
+        return record.gate == gate or record.signal in names
+    if isinstance(record, Carry):
+        return any(
+            isinstance(condition, CarriedOver) and condition.command == record.command
+            for signal in signals
+            for condition in signal.conditions
+        )
+    return isinstance(record, Withholding)
+
+
+def _living(entries: Sequence[Entry]) -> list[Entry]:
+    """The entries that nobody took back. Who may take back is seen when the log is weighed."""
+    gone = {e.record.entry for e in entries if isinstance(e.record, signoff.Withdrawal)}
+    return [entry for entry in entries if entry.digest not in gone]
+
+
+def gates_of(role: str, plan: Plan) -> tuple[int, ...]:
+    """Return the gates that a role approves: where it is asked for or owns a signal; else all."""
+    asked = {
+        signal.gate
+        for signal in plan.signals
+        if signal.owner == role
+        or any(
+            isinstance(condition, ApprovalGiven | ExternalAttached) and condition.role == role
+            for condition in signal.conditions
+        )
+    }
+    every = [gate.id for gate in plan.gates]
+    return tuple(gate for gate in every if gate in asked or not asked)
+
+
+# --- the scale ------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Scale:
+    """Entries are put on one after the other; how one stands also depends on those after it."""
+
+    log: Log
+    case: Case
+    weights: dict[int, Weight] = field(default_factory=dict)
+    lint: list[str] = field(default_factory=list)
+    held: dict[str, set[str]] = field(default_factory=dict)
+    latest_ms: int = 0
+
+    def __post_init__(self) -> None:
+        self.as_of_ms = milliseconds(self.case.as_of)
+        self.begins_ms = milliseconds(self.case.facts.as_of)
+        self.slices = {
+            gate.id: slice_digest(gate.id, self.log.entries, self.case.plan, self.case.decision)
+            for gate in self.case.plan.gates
+        }
+        self.signals = {signal.id: signal for signal in self.case.plan.signals}
+        for person in self.case.runners:
+            self.held.setdefault(person, set()).add(roster.RUNNER)
+        self.gone = {
+            entry.record.entry: entry
+            for entry in self.log.entries
+            if isinstance(entry.record, signoff.Withdrawal) and not self._refusal(entry)
+        }
+
+    def put(self, entry: Entry) -> None:
+        """Weigh one entry; an attachment needs no signature, because its approval has one."""
+        standing, reason = self._refusal(entry) or self._standing(entry)
+        self.weights[entry.number] = Weight(entry, standing, reason)
+
+    def _refusal(self, entry: Entry) -> tuple[Standing, str] | None:
+        record, case = entry.record, self.case
+        at = record.at
+        if (at.audit, at.label) != (case.plan.audit.id, case.plan.label):
+            return "refused", f"it is about {at.audit}/{at.label}"
+        if at.final_root != case.final_root:
+            return "refused", "it is about another run: the final root is not this one's"
+        try:
+            signed_ms = milliseconds(record.signed_utc)
+            for name in ("from_utc", "until_utc", "expires_utc", "review_utc"):
+                utc: str | None = getattr(record, name, None)
+                milliseconds(record.signed_utc if utc is None else utc)
+        except ValueError as error:
+            return "refused", str(error)
+        if signed_ms < self.begins_ms - SKEW_MS:
+            return "refused", "it was signed before the run ended"
+        if signed_ms > self.as_of_ms + SKEW_MS:
+            return "not yet", f"it was signed at {record.signed_utc}, after this instant"
+        if isinstance(record, Attachment):
+            return None
+        return self._signature(entry)
+
+    def _signature(self, entry: Entry) -> tuple[Standing, str] | None:
+        record = entry.record
+        signed = roster.signers(entry.envelope, self.case.roster, self.case.check)
+        keys = [key for key in signed.keys if key.person == record.person]
+        if not keys:
+            if signed.unchecked and not signed.refused:
+                return "unchecked", signed.unchecked[0]
+            others = ", ".join(key.person for key in signed.keys)
+            other = f"it was signed by {others}, not by {record.person}" if others else ""
+            return "refused", other or next(iter(signed.refused), "it is not signed")
+        reasons = [roster.may(key, record.role, record.signed_utc) for key in keys]
+        return None if "" in reasons else ("refused", reasons[0])
+
+    def _standing(self, entry: Entry) -> tuple[Standing, str]:
+        record = entry.record
+        signed_ms = milliseconds(record.signed_utc)
+        if signed_ms < self.latest_ms - SKEW_MS:
+            return "refused", "it says that it was signed before the line before it"
+        self.latest_ms = max(self.latest_ms, signed_ms)
+        taker = self.gone.get(entry.digest)
+        if taker and self._may_take_back(taker, entry):
+            return "withdrawn", f"taken back by {taker.record.person}"
+        match record:
+            case Approval():
+                return self._approval(record)
+            case Attachment():
+                return self._attachment(record)
+            case Waiver():
+                return self._waiver(record)
+            case _:
+                return "counts", ""
+
+    @staticmethod
+    def _may_take_back(taker: Entry, entry: Entry) -> bool:
+        one, other = taker.record, entry.record
+        return taker.number > entry.number and (
+            one.person == other.person or one.role == other.role
+        )
+
+    def _approval(self, record: Approval) -> tuple[Standing, str]:
+        case = self.case
+        if record.decision != case.decision_sha256:
+            return "refused", "it is about another decision"
+        for page in record.pages:
+            if case.pages.get(page.path) != page.sha256:
+                return (
+                    "refused",
+                    f"the page {page.path} that was shown is not the one in the bundle",
+                )
+        if record.expires_utc and _past(record.expires_utc, self.as_of_ms):
+            return "expired", f"it expired at {record.expires_utc}"
+        for other in sorted(self.held.get(record.person, ())):
+            if case.roster.apart(record.role, other):
+                return "refused", f"{record.person} already acts as {other}, which is kept apart"
+        fresh = self.fresh_gates(record)
+        if record.gates and not fresh:
+            return "suspect", "every gate that it covers has changed since"
+        self.held.setdefault(record.person, set()).add(record.role)
+        stale = [seen.gate for seen in record.gates if seen.gate not in fresh]
+        changed = ", ".join(f"gate {gate}" for gate in stale)
+        return "counts", f"{changed} changed since and needs another look" if stale else ""
+
+    def fresh_gates(self, record: Approval) -> set[int]:
+        """The gates of an approval that are still as they were shown."""
+        return {seen.gate for seen in record.gates if self.slices.get(seen.gate) == seen.digest}
+
+    def _attachment(self, record: Attachment) -> tuple[Standing, str]:
+        conditions = self.signals[record.signal].conditions if record.signal in self.signals else ()
+        asked = [c for c in conditions if isinstance(c, ExternalAttached)]
+        if not any(record.artifact == condition.artifact for condition in asked):
+            return "orphan", f"no external condition of {record.signal} asks for {record.artifact}"
+        found = self.case.attached(record.sha256)
+        if found != record.sha256:
+            return "refused", "the attached file is gone" if not found else "the file was changed"
+        if record.expires_utc and _past(record.expires_utc, self.as_of_ms):
+            return "expired", f"it expired at {record.expires_utc}"
+        return "waits", "it counts once its role approves it"
+
+    def _waiver(self, record: Waiver) -> tuple[Standing, str]:
+        """Each waiver earns its place, or the reason why not is told."""
+        signal = self.signals.get(record.signal)
+        if signal is None or signal.gate != record.gate:
+            return "orphan", f"the plan has no signal {record.signal} in gate {record.gate}"
+        if record.role not in self.case.roster.waive:
+            return "refused", f"the trust file lets nobody waive as {record.role}"
+        if record.subject != self.case.plan.subject.digest:
+            return "refused", "it is for another subject"
+        begins, ends = milliseconds(record.from_utc), milliseconds(record.until_utc)
+        if ends <= begins:
+            return "refused", "it ends before it begins"
+        if self.as_of_ms >= ends:
+            return "expired", f"it ended at {record.until_utc}"
+        if self.as_of_ms < begins:
+            return "not yet", f"it begins at {record.from_utc}"
+        failure = self.case.fingerprint(record.signal)
+        if not failure:
+            return "unused", f"{record.signal} does not fail"
+        if failure != record.fingerprint:
+            return "changed", f"{record.signal} now fails otherwise than when it was waived"
+        for weight in self.weights.values():
+            other = weight.entry.record
+            same = isinstance(other, Waiver) and other.signal == record.signal
+            if same and weight.standing == "counts":
+                return "shadowed", f"line {weight.entry.number + 1} waives it already"
+        if ends - begins > WAIVER_DAYS_MAX * 86_400_000:
+            self.lint.append(
+                f"the waiver of {record.signal} is over-broad:"
+                f" more than {WAIVER_DAYS_MAX} days, until {record.until_utc}"
+            )
+        return "counts", f"until {record.until_utc}"
+
+    # --- facts for the judge ---
+
+    def approvals(self) -> tuple[ApprovalFact, ...]:
+        """One fact for each gate and role that was approved, or tried to."""
+        found: dict[tuple[int, str], list[Weight]] = {}
+        for weight in self.weights.values():
+            record = weight.entry.record
+            if isinstance(record, Approval):
+                for seen in record.gates:
+                    found.setdefault((seen.gate, record.role), []).append(weight)
+        return tuple(
+            self._approval_fact(gate, role, weights)
+            for (gate, role), weights in sorted(found.items())
+        )
+
+    def _approval_fact(self, gate: int, role: str, weights: Sequence[Weight]) -> ApprovalFact:
+        people: list[str] = []
+        answer: Answer = "missing"
+        reason = ""
+        for weight in weights:
+            record = weight.entry.record
+            assert isinstance(record, Approval)
+            if weight.standing == "counts" and gate in self.fresh_gates(record):
+                people.append(record.person)
+            else:
+                answer = _ANSWERS.get(weight.standing, "stale")
+                why = weight.reason if weight.standing != "counts" else "the gate changed since"
+                reason = f"the approval of {record.person} does not count: {why}"
+        needed = self.case.roster.people_for(role, 1)
+        return ApprovalFact(gate, role, tuple(dict.fromkeys(people)), needed, answer, reason)
+
+    def externals(self) -> tuple[ExternalFact, ...]:
+        """One fact for each external condition that somebody brought something for."""
+        facts = []
+        for signal in self.case.plan.signals:
+            for condition in signal.conditions:
+                if isinstance(condition, ExternalAttached):
+                    brought = self._brought(signal, condition)
+                    if brought:
+                        facts.append(self._external_fact(signal, condition, brought))
+        return tuple(dict.fromkeys(facts))
+
+    def _brought(self, signal: Signal, condition: ExternalAttached) -> list[Weight]:
+        return [
+            weight
+            for weight in self.weights.values()
+            if isinstance(weight.entry.record, Attachment)
+            and weight.entry.record.signal == signal.id
+            and weight.entry.record.artifact == condition.artifact
+            and weight.standing != "withdrawn"
+        ]
+
+    def _external_fact(
+        self, signal: Signal, condition: ExternalAttached, brought: Sequence[Weight]
+    ) -> ExternalFact:
+        """The newest artifact decides: somebody brought it because the one before would not do."""
+        weight = brought[-1]
+        name = condition.artifact
+        make = ExternalFact
+        if weight.standing != "waits":
+            answer = _ANSWERS.get(weight.standing, "broken")
+            return make(signal.id, name, condition.role, answer, f"{name}: {weight.reason}")
+        needed = self.case.roster.people_for(condition.role, 1)
+        people = self._approvers(signal.gate, condition.role)
+        if len(people) >= needed:
+            said = f"{name} attached, approved by {', '.join(people)} as {condition.role}"
+            return make(signal.id, name, condition.role, "met", said)
+        said = f"{name} is attached and waits for its approval by {condition.role}"
+        return make(signal.id, name, condition.role, "missing", said)
+
+    def _approvers(self, gate: int, role: str) -> list[str]:
+        people = [
+            weight.entry.record.person
+            for weight in self.weights.values()
+            if isinstance(weight.entry.record, Approval)
+            and weight.standing == "counts"
+            and weight.entry.record.role == role
+            and gate in self.fresh_gates(weight.entry.record)
+        ]
+        return list(dict.fromkeys(people))
+
+    def carries(self) -> tuple[CarryFact, ...]:
+        """One fact for each command whose earlier evidence somebody brought a proof for."""
+        facts = {}
+        for weight in self.weights.values():
+            record = weight.entry.record
+            if isinstance(record, Carry) and weight.standing == "counts":
+                answer, reason = self.case.carried(record)
+                facts[record.command, record.run] = CarryFact(
+                    record.command, record.run, answer, reason
+                )
+        return tuple(facts.values())
+
+    def waived(self) -> tuple[Waived, ...]:
+        """The waivers in force."""
+        return tuple(
+            _waived(weight.entry, weight.entry.record)
+            for weight in self.weights.values()
+            if isinstance(weight.entry.record, Waiver) and weight.standing == "counts"
+        )
+
+
+def _waived(entry: Entry, waiver: Waiver) -> Waived:
+    person, role = waiver.person, waiver.role
+    return Waived(waiver.signal, entry.digest, person, role, waiver.until_utc, waiver.reason)
+
+
+_ANSWERS: Mapping[Standing, Answer] = {
+    "refused": "broken",
+    "unchecked": "broken",
+    "withdrawn": "missing",
+    "not yet": "missing",
+    "waits": "missing",
+    "expired": "stale",
+    "suspect": "stale",
+    "orphan": "wrong_subject",
+}
+
+
+def _past(utc: str, as_of_ms: int) -> bool:
+    return as_of_ms >= milliseconds(utc)
+
+
+def with_roster_of_now(weighed: Weighed, book: Roster, now: str) -> Iterable[str]:
+    """Yield a warning for each approval that counts as of its signing and is none as of now."""
+    for weight in weighed.weights:
+        record = weight.entry.record
+        if isinstance(record, Approval) and weight.standing == "counts":
+            keys = [key for key in book.key if key.person == record.person]
+            if all(roster.may(key, record.role, now) for key in keys):
+                yield f"{record.person} no longer holds the role {record.role}; it was held then"
