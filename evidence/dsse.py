@@ -126,6 +126,8 @@ def _bytes(value: dict[str, Any], key: str, place: str) -> bytes:
     """Standard or URL-safe base64, as DSSE allows both; never a mixture or something else."""
     text = _text(value, key, place)
     altchars = b"-_" if "-" in text or "_" in text else None
+    if altchars and ("+" in text or "/" in text):
+        raise Malformed(place, f"has a {key} in two kinds of base64")
     try:
         return base64.b64decode(text.encode("ascii"), altchars, validate=True)
     except (UnicodeEncodeError, binascii.Error) as error:

@@ -118,7 +118,7 @@ def _check_key(key: Key, place: str) -> None:
 
 def _is_hex(text: str, size: int) -> bool:
     try:
-        return len(bytes.fromhex(text)) == size and text == text.lower().strip()
+        return len(text) == 2 * size and bytes.fromhex(text).hex() == text
     except ValueError:
         return False
 
