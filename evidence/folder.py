@@ -5,11 +5,12 @@ Standard library only, because it travels in every bundle. Reads; never writes.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import BinaryIO, TypeVar
+from typing import TypeVar
 
 from evidence.codec import Malformed
 from evidence.contents import BLOCK_BYTES
@@ -52,37 +53,68 @@ class Folder:
 
     def read(self, name: str) -> bytes:
         """Return a whole regular file. Raises `Malformed`."""
-        with self._open(name) as stream:
-            if os.fstat(stream.fileno()).st_size > RECORD_BYTES_MAX:
+        handle, size = self._open(name)
+        try:
+            if size > RECORD_BYTES_MAX:
                 raise Malformed(name, f"is larger than {RECORD_BYTES_MAX} bytes")
-            return self._next(stream, name, -1)
+            return _next(handle, name, size)
+        finally:
+            os.close(handle)
 
     def blocks(self, name: str) -> Iterator[bytes]:
         """Yield a regular file in blocks of `BLOCK_BYTES`. Raises `Malformed`."""
-        with self._open(name) as stream:
-            while block := self._next(stream, name, BLOCK_BYTES):
-                yield block
-
-    def _next(self, stream: BinaryIO, name: str, size: int) -> bytes:
+        handle, left = self._open(name)
         try:
-            return stream.read(size)
-        except OSError as error:
-            raise Malformed(name, f"cannot be read: {error.strerror}") from error
+            while left > 0:
+                block = _next(handle, name, min(left, BLOCK_BYTES))
+                yield block
+                left = left - len(block) if block else 0
+        finally:
+            os.close(handle)
 
-    def _open(self, name: str) -> BinaryIO:
+    def _open(self, name: str) -> tuple[int, int]:
+        """A descriptor, which the caller closes, and the size of its file.
+
+        Opened without following a link and without waiting for a pipe's other end, so that one
+        look at what was opened tells whether it is a regular file.
+        """
         parts = name.split("/")
         if not {"", ".", ".."}.isdisjoint(parts):
             raise Malformed(name, "is not a path below the bundle")
-        path = os.path.join(self.root, *parts)
+        path = f"{self.root}/{name}"
         try:
-            if not stat.S_ISREG(os.lstat(path).st_mode):
-                raise Malformed(name, "is not a regular file")
-            return open(path, "rb")
-        except FileNotFoundError as error:
-            raise Malformed(name, "is not there") from error
+            handle = os.open(path, _FLAGS)
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise Malformed(name, f"cannot be read: {reason}") from error
+            raise Malformed(name, _why_not(path, error)) from error
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            os.close(handle)
+            raise Malformed(name, "is not a regular file")
+        return handle, found.st_size
+
+
+_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+
+
+def _why_not(path: str, error: OSError | ValueError) -> str:
+    """Why a file could not be opened."""
+    with contextlib.suppress(OSError, ValueError):
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            return "is not a regular file"
+    if isinstance(error, FileNotFoundError):
+        return "is not there"
+    return f"cannot be read: {getattr(error, 'strerror', None) or error}"
+
+
+def _next(handle: int, name: str, size: int) -> bytes:
+    """The next `size` bytes, fewer at the end of the file; raw reads, as files are many."""
+    try:
+        data = os.read(handle, size)
+        while len(data) < size and (more := os.read(handle, size - len(data))):
+            data += more
+    except OSError as error:
+        raise Malformed(name, f"cannot be read: {error.strerror}") from error
+    return data
 
 
 def in_threads(function: Callable[[T], R], items: Iterable[T]) -> Iterable[R]:

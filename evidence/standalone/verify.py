@@ -1894,6 +1894,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
+from typing import Literal
 
 from evidence import words
 from evidence.brought import NOTHING, Brought
@@ -1954,7 +1955,7 @@ def decide(
     by_id = _worst_by_id(signals)
     gates = tuple(_gate(gate, by_id) for gate in plan.gates)
     cells = tuple(bench.cell(cell.id) for cell in plan.cells)
-    blockers = (*_gate_blockers(gates), *_tree_blockers(plan, facts), *_cell_blockers(plan, cells))
+    blockers = (*_gate_blockers(gates), *tree_blockers(plan, facts), *_cell_blockers(plan, cells))
     return Decision(
         format_version=1,
         as_of=bench.as_of,
@@ -2078,7 +2079,9 @@ def _gate_blockers(gates: Sequence[GateDecision]) -> Iterable[str]:
             yield f"gate {gate.id} is {gate.status}: {gate.reason}"
 
 
-def _tree_blockers(plan: Plan, facts: Facts) -> Iterable[str]:
+def tree_blockers(plan: Plan, facts: Facts) -> Iterator[str]:
+    """Yield what keeps any verdict from GO that no signal speaks of: an unknown definition of done,
+    a dirty tree, or one that changed under the commands."""
     if plan.audit.definition_of_done != ALL_GATES_GO:
         yield f"unknown definition of done=`{plan.audit.definition_of_done}`"
     if plan.subject.dirty:
@@ -2393,17 +2396,32 @@ def _has_pieces(key: str, at: int, pieces: Sequence[str]) -> bool:
     return key.endswith(pieces[-1]) and len(key) - len(pieces[-1]) >= at
 
 
+def tests_of(facts: Facts, condition: TestPassed) -> list[TestFact]:
+    """Return the tests that a condition looks at, by key."""
+    told = [test for test in facts.tests if test.cell in condition.cells]
+    tests = sorted(told, key=lambda test: test.key)
+    return _matching(([test.key for test in tests], tests), condition.pattern)
+
+
+def side_of(value: str, condition: MetricWithin) -> Literal["within", "below", "above", "broken"]:
+    """Return on which side of a condition's bounds a decimal number lies."""
+    number = _decimal(value)
+    if number is None:
+        return "broken"
+    if not _fits(number, condition.at_least, 1):
+        return "below"
+    return "within" if _fits(number, condition.at_most, -1) else "above"
+
+
 def _within(fact: MetricFact, condition: MetricWithin) -> Verdict | None:
-    value = _decimal(fact.value)
-    if value is None:
+    side = side_of(fact.value, condition)
+    if side == "within":
+        return None
+    if side == "broken":
         return "broken", f"{fact.name} of {fact.cell} is no number: {fact.value:.40}"
-    for bound, text, sign in (
-        (condition.at_least, "at least", 1),
-        (condition.at_most, "at most", -1),
-    ):
-        if not _fits(value, bound, sign):
-            return "no", f"{fact.name} of {fact.cell} is {fact.value}, wanted {text} {bound}"
-    return None
+    low = side == "below"
+    bound = f"at least {condition.at_least}" if low else f"at most {condition.at_most}"
+    return "no", f"{fact.name} of {fact.cell} is {fact.value}, wanted {bound}"
 
 
 def _fits(value: Decimal, bound: str | None, sign: int) -> bool:
@@ -3156,11 +3174,12 @@ Standard library only, because it travels in every bundle. Reads; never writes.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import BinaryIO, TypeVar
+from typing import TypeVar
 
 from evidence.codec import Malformed
 from evidence.contents import BLOCK_BYTES
@@ -3203,37 +3222,68 @@ class Folder:
 
     def read(self, name: str) -> bytes:
         """Return a whole regular file. Raises `Malformed`."""
-        with self._open(name) as stream:
-            if os.fstat(stream.fileno()).st_size > RECORD_BYTES_MAX:
+        handle, size = self._open(name)
+        try:
+            if size > RECORD_BYTES_MAX:
                 raise Malformed(name, f"is larger than {RECORD_BYTES_MAX} bytes")
-            return self._next(stream, name, -1)
+            return _next(handle, name, size)
+        finally:
+            os.close(handle)
 
     def blocks(self, name: str) -> Iterator[bytes]:
         """Yield a regular file in blocks of `BLOCK_BYTES`. Raises `Malformed`."""
-        with self._open(name) as stream:
-            while block := self._next(stream, name, BLOCK_BYTES):
-                yield block
-
-    def _next(self, stream: BinaryIO, name: str, size: int) -> bytes:
+        handle, left = self._open(name)
         try:
-            return stream.read(size)
-        except OSError as error:
-            raise Malformed(name, f"cannot be read: {error.strerror}") from error
+            while left > 0:
+                block = _next(handle, name, min(left, BLOCK_BYTES))
+                yield block
+                left = left - len(block) if block else 0
+        finally:
+            os.close(handle)
 
-    def _open(self, name: str) -> BinaryIO:
+    def _open(self, name: str) -> tuple[int, int]:
+        """A descriptor, which the caller closes, and the size of its file.
+
+        Opened without following a link and without waiting for a pipe's other end, so that one
+        look at what was opened tells whether it is a regular file.
+        """
         parts = name.split("/")
         if not {"", ".", ".."}.isdisjoint(parts):
             raise Malformed(name, "is not a path below the bundle")
-        path = os.path.join(self.root, *parts)
+        path = f"{self.root}/{name}"
         try:
-            if not stat.S_ISREG(os.lstat(path).st_mode):
-                raise Malformed(name, "is not a regular file")
-            return open(path, "rb")
-        except FileNotFoundError as error:
-            raise Malformed(name, "is not there") from error
+            handle = os.open(path, _FLAGS)
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise Malformed(name, f"cannot be read: {reason}") from error
+            raise Malformed(name, _why_not(path, error)) from error
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            os.close(handle)
+            raise Malformed(name, "is not a regular file")
+        return handle, found.st_size
+
+
+_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+
+
+def _why_not(path: str, error: OSError | ValueError) -> str:
+    """Why a file could not be opened."""
+    with contextlib.suppress(OSError, ValueError):
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            return "is not a regular file"
+    if isinstance(error, FileNotFoundError):
+        return "is not there"
+    return f"cannot be read: {getattr(error, 'strerror', None) or error}"
+
+
+def _next(handle: int, name: str, size: int) -> bytes:
+    """The next `size` bytes, fewer at the end of the file; raw reads, as files are many."""
+    try:
+        data = os.read(handle, size)
+        while len(data) < size and (more := os.read(handle, size - len(data))):
+            data += more
+    except OSError as error:
+        raise Malformed(name, f"cannot be read: {error.strerror}") from error
+    return data
 
 
 def in_threads(function: Callable[[T], R], items: Iterable[T]) -> Iterable[R]:
