@@ -252,7 +252,7 @@ class Repository:
         older, newer = self.commit(a), self.commit(b)
         if older is None or newer is None:
             return None
-        status, _, _ = self._execute("merge-base", "--is-ancestor", older, newer)
+        status, _, _ = self.execute("merge-base", "--is-ancestor", older, newer)
         if status == 0:
             return True
         return False if status == 1 and not self.shallow else None
@@ -261,7 +261,7 @@ class Repository:
         """Return the oldest root commit of HEAD; None in a shallow clone. Costs one process."""
         if self.shallow or self.commit("HEAD") is None:
             return None
-        status, out, _ = self._execute("rev-list", "--max-parents=0", "HEAD")
+        status, out, _ = self.execute("rev-list", "--max-parents=0", "HEAD")
         roots = out.decode().split()
         return roots[-1] if status == 0 and roots else None
 
@@ -315,9 +315,8 @@ class Repository:
             data = bytes(self._readers["--batch"].stdout.read(int(size) + 1))[:-1]
         if found != kind:
             raise self._unreadable(sha, f"it is a {found}, not a {kind}")
-        hasher = hashlib.new(self.object_format, usedforsecurity=False)
-        hasher.update(_raw(kind, data))
-        if hasher.hexdigest() != sha:
+        named = hashlib.new(self.object_format, _raw(kind, data), usedforsecurity=False)
+        if named.hexdigest() != sha:
             raise self._unreadable(sha, "its bytes do not hash to its name")
         return data
 
@@ -365,7 +364,7 @@ class Repository:
                 next_step="clone it, and run the audit in the clone",
             )
         words = ("--porcelain=v2", "--branch", "-z", "--untracked-files=all")
-        status, out, problem = self._execute(
+        status, out, problem = self.execute(
             "status", *words, "--no-renames", "--ignore-submodules=none"
         )
         if status:
@@ -378,10 +377,11 @@ class Repository:
 
     def _tags(self, commit: str) -> tuple[str, ...]:
         words = ("refs/tags", f"--points-at={commit}", "--format=%(refname:strip=2)")
-        status, out, _ = self._execute("for-each-ref", *words)
+        status, out, _ = self.execute("for-each-ref", *words)
         return tuple(sorted(os.fsdecode(out).splitlines())) if status == 0 else ()
 
-    def _execute(self, *words: str) -> tuple[int, bytes, str]:
+    def execute(self, *words: str) -> tuple[int, bytes, str]:
+        """Run git with these words; return its exit code, output and complaint. One process."""
         return _run(self._git, self._options, words)
 
 

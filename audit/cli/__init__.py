@@ -28,6 +28,7 @@ COMMANDS = {
     "publish": "copy the documents of a run to where they are committed",
     "report": "show where the report page of a run is, or open it",
     "verify": "check that a bundle is whole, complete and rightly judged",
+    "replay": "run some cells of a sealed run again, chosen by a nonce",
     "check": "find what a gate tracker claims and its evidence does not carry",
     "import": "turn a gate tracker into an audit.toml and its claims",
     "doctor": "say what this machine and this repository lack for an audit",

@@ -85,7 +85,7 @@ def _go_on(begun: steps.Begun, clock: runner.Clock, as_json: bool) -> steps.Fini
         screen.say(f"plan root: {prepared.plan_root}")
         screen.say(f"evidence: {prepared.folder}")
     stop = threading.Event()
-    with _interruptible(stop), progress.shown(prepared.plan, begun.past, quiet) as events:
+    with interruptible(stop), progress.shown(prepared.plan, begun.past, quiet) as events:
         attempts = steps.execute(begun, events, stop, clock)
     return None if stop.is_set() else steps.finish(begun, attempts, clock)
 
@@ -177,7 +177,7 @@ def _append(path: str, data: bytes) -> None:
 
 
 @contextlib.contextmanager
-def _interruptible(stop: threading.Event) -> Iterator[None]:
+def interruptible(stop: threading.Event) -> Iterator[None]:
     """Turn what asks a process to end into `stop` while commands run.
 
     A terminal that is closed asks too, but whoever ignores a signal (`nohup`) goes on doing so.
