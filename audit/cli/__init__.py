@@ -27,6 +27,7 @@ COMMANDS = {
     "render": "write the documents of a run, or check the committed ones",
     "publish": "copy the documents of a run to where they are committed",
     "report": "show where the report page of a run is, or open it",
+    "diff": "compare two runs: what vanished, newly fails or became weaker",
     "verify": "check that a bundle is whole, complete and rightly judged",
     "replay": "run some cells of a sealed run again, chosen by a nonce",
     "check": "find what a gate tracker claims and its evidence does not carry",

@@ -1,0 +1,84 @@
+"""`diff` from the command line, over real runs of a toy repository."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evidence import layout
+
+Made = Callable[[str, str], None]
+
+
+@pytest.fixture
+def audited(call: Any, make_toy: Callable[..., Any]) -> tuple[Path, Made]:
+    """A toy repository with one run, and how to change its definition and run again."""
+    repo = make_toy()
+
+    def again(label: str, definition: str) -> None:
+        repo.write("audit.toml", definition)
+        repo.commit()
+        call("run", "--repo", repo.path, "--label", label)
+
+    again("one", (repo.path / "audit.toml").read_text())
+    return repo.path, again
+
+
+def test_two_runs_are_compared(call: Any, audited: tuple[Path, Made]) -> None:
+    toy, again = audited
+    text = (toy / "audit.toml").read_text()
+    again("two", text.replace('run = "echo hello"', 'run = "echo hello"\ntimeout = "99m"'))
+    said = call("diff", "--repo", toy)
+    assert said.code == 1
+    assert "timeout_ms: 30m → 99m" in said.out
+    assert "tracked files that differ: 1" in said.out
+    assert call("diff", "two", "one", "--repo", toy).code == 0
+    value = call("diff", "one", "--repo", toy, "--json").value
+    assert value["counts"]["weakened"] == 1
+    assert value["old_folder"].endswith("one")
+    assert value["files"] == ["audit.toml"]
+    page = call("diff", "one", "two", "--repo", toy, "--format", "markdown").out
+    assert "## Weakened" in page
+    assert page == call("diff", "one", "two", "--repo", toy, "--format", "markdown").out
+    assert json.loads(call("diff", "one", "two", "--repo", toy, "--format", "json").out) == value
+
+
+def test_the_same_run_is_the_same(call: Any, audited: tuple[Path, Made]) -> None:
+    said = call("diff", "one", "one", "--repo", audited[0], "--json")
+    assert said.code == 0
+    assert said.value["changes"] == []
+
+
+def test_without_an_earlier_run_it_says_so(call: Any, audited: tuple[Path, Made]) -> None:
+    said = call("diff", "--repo", audited[0])
+    assert said.code == 2
+    assert "arco-audit diff OLD NEW" in said.err
+    assert call("diff", "nothing", "--repo", audited[0]).code == 2
+
+
+def test_another_audit_needs_a_word(call: Any, audited: tuple[Path, Made]) -> None:
+    toy, again = audited
+    again("two", (toy / "audit.toml").read_text().replace('"toy-1"', '"toy-2"'))
+    folders = toy / "release_evidence/toy-1/one", toy / "release_evidence/toy-2/two"
+    said = call("diff", *folders)
+    assert said.code == 2
+    assert "--across" in said.err
+    assert call("diff", *folders, "--across").code == 1
+    assert "no other finished run" in call("diff", "--repo", toy).err
+
+
+def test_a_bundle_that_does_not_verify_is_not_compared(
+    call: Any, audited: tuple[Path, Made]
+) -> None:
+    toy, again = audited
+    again("two", (toy / "audit.toml").read_text())
+    log = toy / f"release_evidence/toy-1/one/{layout.LOGS}/hello.log"
+    log.write_bytes(b"hullo\n")
+    said = call("diff", "one", "two", "--repo", toy)
+    assert said.code == 3
+    assert "does not verify" in said.err
+    assert "arco-audit verify" in said.err
