@@ -27,6 +27,8 @@ PLANTED = {
     "door-jsonschema": ("audit/render/tracker.py", "import jsonschema"),
     "door-terminal": ("audit/steps.py", "import click"),
     "door-matcher": ("audit/runner/__init__.py", "import ahocorasick_rs"),
+    "door-tables": ("audit/runs.py", "import pyarrow"),
+    "door-iceberg": ("audit/history/store.py", "import pyiceberg"),
     "kernel": ("evidence/judge.py", "import time"),
     "acyclic": ("audit/errors.py", "from audit import plan"),
     "new room": ("audit/undeclared.py", '"""A room that nobody declared."""'),
