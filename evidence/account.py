@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from evidence import codec, seal
+from evidence import codec, seal, trusted
 from evidence.verify import Report, Step
 
 _ROOTS = {
@@ -17,9 +17,13 @@ _ROOTS = {
 }
 
 
-def lines(report: Report) -> list[str]:
-    """Return a report as plain lines: one per step, one per finding, the verdict last."""
-    text = [line for step in report.steps for line in _of_step(step)]
+def lines(report: Report, trust: trusted.Report | None = None) -> list[str]:
+    """Return a report as plain lines: one per step, one per finding, the verdict last.
+
+    `trust` is what the steps with a trust file found, where there was one.
+    """
+    steps = (*report.steps, *(trust.steps if trust else ()))
+    text = [line for step in steps for line in _of_step(step)]
     if report.expected and report.ok:
         text.append(f"expected root is the {report.expected} root: {_ROOTS[report.expected]}")
     elif report.expected:
@@ -28,8 +32,15 @@ def lines(report: Report) -> list[str]:
         text.append("consistent in itself; with --expect-root ROOT an edit of everything shows too")
     if report.decision is not None:
         text.append(f"decision, derived again: {report.decision.verdict}")
-    text.append("VERIFIED" if report.ok else "NOT VERIFIED")
+    if trust:
+        text += map(_visible, trusted.lines(trust))
+    text.append("VERIFIED" if holds(report, trust) else "NOT VERIFIED")
     return text
+
+
+def holds(report: Report, trust: trusted.Report | None = None) -> bool:
+    """Return whether every step was checked and found nothing."""
+    return report.ok and (trust is None or trust.ok)
 
 
 def _of_step(step: Step) -> Iterator[str]:
@@ -45,13 +56,14 @@ def _visible(text: str) -> str:
     return "".join(char if char.isprintable() else seal.escape(char) for char in text)
 
 
-def value(report: Report) -> dict[str, Any]:
-    """Return a report as a JSON value."""
-    return {
-        "ok": report.ok,
+def value(report: Report, trust: trusted.Report | None = None) -> dict[str, Any]:
+    """Return a report as a JSON value; `sign_off` only with a trust file."""
+    told = {
+        "ok": holds(report, trust),
         "plan_root": report.plan_root,
         "final_root": report.final_root,
         "expected": report.expected,
         "verdict": report.decision.verdict if report.decision else None,
         "steps": codec.to_value(report.steps),
     }
+    return told if trust is None else {**told, "sign_off": trusted.value(trust)}

@@ -31,6 +31,13 @@ ATTESTATIONS = "attestations.intoto.jsonl"
 LOCK = ".lock"
 """Held by the process that runs the audit; no part of the evidence."""
 
+SIGN_OFF_LOG = "log.jsonl"
+"""The sign-off log, in the sign-off folder of a run."""
+ATTACHED = "attached"
+"""Files that people brought, in the sign-off folder of a run, each called by its SHA-256."""
+CARRIED = "carried"
+"""Proofs of carried evidence, in the sign-off folder of a run, each called by its SHA-256."""
+
 UNSEALED = (CHECKPOINT, SEAL, SUMS)
 """Files beside the sealed ones; `.salts` files and nothing else join them."""
 

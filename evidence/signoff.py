@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from evidence import chain, codec, dsse
+from evidence import chain, codec, dsse, layout
 from evidence.codec import Malformed
 from evidence.dsse import Envelope, Statement, Subject
 from evidence.model import Plan
@@ -204,7 +204,7 @@ def statement_of(record: Record, plan: Plan, decision: str) -> bytes:
     """
     algorithm = "gitTree", plan.subject.tree
     subjects = [
-        Subject("decision.json", (("sha256", decision),)),
+        Subject(layout.DECISION, (("sha256", decision),)),
         Subject("subject", (("gitCommit", plan.subject.commit), algorithm)),
     ]
     if isinstance(record, Approval):

@@ -24,6 +24,14 @@ KERNEL = (
     "judge",
     "contents",
     "verify",
+    "ed25519",
+    "dsse",
+    "roster",
+    "signoff",
+    "weigh",
+    "normalise",
+    "fingerprint",
+    "trusted",
     "account",
     "folder",
 )
@@ -35,7 +43,7 @@ _HEAD = '''\
 #!/usr/bin/env python3
 """Verifies the audit bundle that this file lies in. Needs Python 3.11 or later and nothing else.
 
-    python3 -I verify.py [BUNDLE] [--expect-root HEX] [--json]
+    python3 -I verify.py [BUNDLE] [--expect-root HEX] [--trust FILE [--sign-off DIR]] [--json]
 
 Exit codes: 0 verified, 2 usage, 3 not verified. Offline: no network, no other file is imported.
 Generated: what follows are the modules of the package `evidence`, each as it stands in its source,
@@ -64,7 +72,7 @@ def _load(name, source):
 '''
 
 _TAIL = """
-from evidence import account, codec, folder, verify  # noqa: E402
+from evidence import account, codec, folder, layout, model, roster, trusted, verify  # noqa: E402
 
 
 def main(words):
@@ -77,6 +85,9 @@ def main(words):
     parser = argparse.ArgumentParser(prog="verify.py", description="Verify an audit bundle.")
     parser.add_argument("bundle", nargs="?", default=here, help="its folder; default: this one")
     parser.add_argument("--expect-root", metavar="HEX", help="plan root or final root")
+    parser.add_argument("--trust", metavar="FILE", help="your trust file: who may sign as what")
+    parser.add_argument("--sign-off", metavar="DIR", help="the run's sign-off; default: beside it")
+    parser.add_argument("--as-of", metavar="UTC", help="the instant to weigh at; default: now")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     options = parser.parse_args(words)
     if not os.path.isdir(options.bundle):
@@ -86,12 +97,32 @@ def main(words):
         parser.error("a root has 64 hex digits: --expect-root " + ascii(root[:80]))
     source = folder.Folder(options.bundle)
     report = verify.verify(source, expect_root=root or "", each=folder.in_threads)
+    trust = None
+    if options.trust is not None:
+        try:
+            trust = sign_off(options, source)
+        except (OSError, ValueError) as error:
+            parser.error("the sign-off cannot be weighed: " + ascii(str(error)[:300]))
     if options.json:
-        text = codec.encode(account.value(report))
+        text = codec.encode(account.value(report, trust))
     else:
-        text = ("\\n".join(account.lines(report)) + "\\n").encode("utf-8", "replace")
+        text = ("\\n".join(account.lines(report, trust)) + "\\n").encode("utf-8", "replace")
     sys.stdout.buffer.write(text)
-    return 0 if report.ok else 3
+    return 0 if account.holds(report, trust) else 3
+
+
+def sign_off(options, source):
+    import datetime
+    import os
+
+    with open(options.trust, "rb") as stream:
+        book = roster.read(stream.read(), options.trust)
+    plan = codec.read(model.Plan, source.read(layout.PLAN), layout.PLAN)
+    where = options.sign_off or trusted.layer_of(os.path.abspath(options.bundle), plan)
+    if not where or not os.path.isdir(where):
+        raise ValueError("its sign-off folder is not there; name it with --sign-off")
+    now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return trusted.verify_trust(source, folder.Folder(where), book, options.as_of or now)
 
 
 if __name__ == "__main__":

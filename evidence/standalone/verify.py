@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Verifies the audit bundle that this file lies in. Needs Python 3.11 or later and nothing else.
 
-    python3 -I verify.py [BUNDLE] [--expect-root HEX] [--json]
+    python3 -I verify.py [BUNDLE] [--expect-root HEX] [--trust FILE [--sign-off DIR]] [--json]
 
 Exit codes: 0 verified, 2 usage, 3 not verified. Offline: no network, no other file is imported.
 Generated: what follows are the modules of the package `evidence`, each as it stands in its source,
@@ -345,6 +345,13 @@ SIGN_OFF = "sign-off"
 ATTESTATIONS = "attestations.intoto.jsonl"
 LOCK = ".lock"
 """Held by the process that runs the audit; no part of the evidence."""
+
+SIGN_OFF_LOG = "log.jsonl"
+"""The sign-off log, in the sign-off folder of a run."""
+ATTACHED = "attached"
+"""Files that people brought, in the sign-off folder of a run, each called by its SHA-256."""
+CARRIED = "carried"
+"""Proofs of carried evidence, in the sign-off folder of a run, each called by its SHA-256."""
 
 UNSEALED = (CHECKPOINT, SEAL, SUMS)
 """Files beside the sealed ones; `.salts` files and nothing else join them."""
@@ -3102,6 +3109,1899 @@ def _expected(case: _Case) -> None:
 )
 
 _load(
+    'ed25519',
+    r'''
+"""Ed25519 signatures checked in plain Python, so that a stranger needs nothing to be installed.
+
+Only checking lives here; keys are made and used by a library. Source: RFC 8032 section 5.1.
+Nothing here is secret, so nothing here needs to take the same time for every input.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+PUBLIC_BYTES = 32
+SIGNATURE_BYTES = 64
+
+_P = 2**255 - 19
+_L = 2**252 + 27742317777372353535851937790883648493
+_D = -121665 * pow(121666, -1, _P) % _P
+_ROOT_OF_MINUS_1 = pow(2, (_P - 1) // 4, _P)
+
+_Point = tuple[int, int, int, int]
+"""X, Y, Z and T with x = X/Z, y = Y/Z and x * y = T/Z."""
+_NEUTRAL: _Point = (0, 1, 1, 0)
+
+
+def verify(public: bytes, message: bytes, signature: bytes) -> bool:
+    """Return whether `signature` over `message` was made with the key of `public`.
+
+    Cost: about 1 ms. Without cofactor, and comparing encoded points, as OpenSSL does.
+    """
+    if len(public) != PUBLIC_BYTES or len(signature) != SIGNATURE_BYTES:
+        return False
+    key = _decode(public)
+    scalar = int.from_bytes(signature[32:], "little")
+    if key is None or scalar >= _L:
+        return False
+    digest = hashlib.sha512(signature[:32] + public + message).digest()
+    challenge = int.from_bytes(digest, "little") % _L
+    x, y, z, t = key
+    return _encode(_both(scalar, _BASE, challenge, (-x % _P, y, z, -t % _P))) == signature[:32]
+
+
+def _both(one: int, point: _Point, other: int, second: _Point) -> _Point:
+    """`one * point + other * second`, bit by bit for both at once."""
+    table = (_NEUTRAL, point, second, _add(point, second))
+    total = _NEUTRAL
+    for bit in range(max(one.bit_length(), other.bit_length()) - 1, -1, -1):
+        total = _double(total)
+        which = (one >> bit & 1) | (other >> bit & 1) << 1
+        if which:
+            total = _add(total, table[which])
+    return total
+
+
+def _add(left: _Point, right: _Point) -> _Point:
+    """Source: RFC 8032 section 5.1.4."""
+    x1, y1, z1, t1 = left
+    x2, y2, z2, t2 = right
+    a, b = (y1 - x1) * (y2 - x2) % _P, (y1 + x1) * (y2 + x2) % _P
+    c, d = 2 * t1 * t2 * _D % _P, 2 * z1 * z2 % _P
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return e * f % _P, g * h % _P, f * g % _P, e * h % _P
+
+
+def _double(point: _Point) -> _Point:
+    x, y, z, _ = point
+    a, b = x * x % _P, y * y % _P
+    h = a + b
+    e = h - (x + y) * (x + y) % _P
+    g = a - b
+    f = 2 * z * z % _P + g
+    return e * f % _P, g * h % _P, f * g % _P, e * h % _P
+
+
+def _decode(data: bytes) -> _Point | None:
+    """Source: RFC 8032 section 5.1.3. None of what encodes no point, or not in the one way."""
+    y = int.from_bytes(data, "little")
+    sign, y = y >> 255, y & ((1 << 255) - 1)
+    if y >= _P:
+        return None
+    u, v = (y * y - 1) % _P, (_D * y * y + 1) % _P
+    x = u * pow(v, 3, _P) * pow(u * pow(v, 7, _P), (_P - 5) // 8, _P) % _P
+    if v * x * x % _P != u:
+        x = x * _ROOT_OF_MINUS_1 % _P
+        if v * x * x % _P != u:
+            return None
+    if not x and sign:
+        return None
+    if x & 1 != sign:
+        x = _P - x
+    return x, y, 1, x * y % _P
+
+
+def _encode(point: _Point) -> bytes:
+    x, y, z, _ = point
+    inverse = pow(z, -1, _P)
+    x, y = x * inverse % _P, y * inverse % _P
+    return (y | (x & 1) << 255).to_bytes(32, "little")
+
+
+_BASE_Y = 4 * pow(5, -1, _P) % _P
+_BASE = _decode(_BASE_Y.to_bytes(32, "little")) or _NEUTRAL
+''',
+)
+
+_load(
+    'dsse',
+    r'''
+"""Signed statements: DSSE envelopes around in-toto Statements, and C2SP signed notes.
+
+Here lives how signed bytes are written and read; who may sign what is in `roster`. Nothing is
+checked by being read: an envelope that was read is a claim.
+Sources: DSSE v1.0, in-toto Statement v1, C2SP signed-note.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from evidence import codec
+from evidence.codec import Malformed
+
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+ENVELOPE_BYTES_MAX = 16 << 20
+"""Largest envelope that is read: what the field's attestation stores accept."""
+SIGNATURES_MAX = 64
+"""Signatures of one envelope that are looked at; each costs time to check."""
+
+_NOTE_DASH = "\u2014 "
+_NOTE_ED25519 = b"\x01"
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """One signature. `keyid` is a hint that nobody vouches for."""
+
+    keyid: str
+    sig: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A payload of a type, with its signatures."""
+
+    payload_type: str
+    payload: bytes
+    signatures: tuple[Signature, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a statement is about: a name and its digests, such as `sha256` or `gitCommit`."""
+
+    name: str
+    digests: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """An in-toto Statement: the predicate is a JSON value of the predicate's type."""
+
+    subjects: tuple[Subject, ...]
+    predicate_type: str
+    predicate: Any
+
+
+# --- envelopes ------------------------------------------------------------------------------------
+
+
+def pae(payload_type: str, payload: bytes) -> bytes:
+    """Return the pre-authentication encoding: the bytes that a signature is over.
+
+    >>> pae("http://example.com/HelloWorld", b"hello world")
+    b'DSSEv1 29 http://example.com/HelloWorld 11 hello world'
+    """
+    kind = payload_type.encode()
+    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+
+
+def write(envelope: Envelope) -> bytes:
+    """Return an envelope as one line of canonical JSON, without a newline."""
+    signatures = [
+        {"keyid": signature.keyid, "sig": base64.b64encode(signature.sig).decode()}
+        for signature in envelope.signatures
+    ]
+    payload = base64.b64encode(envelope.payload).decode()
+    value = {"payload": payload, "payloadType": envelope.payload_type, "signatures": signatures}
+    return codec.compact(value)
+
+
+def read(data: bytes, place: str = "") -> Envelope:
+    """Return the envelope in JSON text. Fields that DSSE does not name are ignored.
+
+    Raises:
+        Malformed: too large, not strict JSON, or not an envelope.
+    """
+    if len(data) > ENVELOPE_BYTES_MAX:
+        raise Malformed(place, f"is larger than {ENVELOPE_BYTES_MAX} bytes")
+    value = codec.parse(data, place)
+    if not isinstance(value, dict):
+        raise Malformed(place, "is not an envelope")
+    signatures = value.get("signatures")
+    if not isinstance(signatures, list) or len(signatures) > SIGNATURES_MAX:
+        raise Malformed(place, f"does not have a list of at most {SIGNATURES_MAX} signatures")
+    return Envelope(
+        _text(value, "payloadType", place),
+        _bytes(value, "payload", place),
+        tuple(_signature(item, f"{place} signature {n}") for n, item in enumerate(signatures)),
+    )
+
+
+def _signature(value: Any, place: str) -> Signature:
+    if not isinstance(value, dict):
+        raise Malformed(place, "is not an object")
+    keyid = value.get("keyid", "")
+    if not isinstance(keyid, str):
+        raise Malformed(place, "has a keyid that is no text")
+    return Signature(keyid, _bytes(value, "sig", place))
+
+
+def _text(value: dict[str, Any], key: str, place: str) -> str:
+    text = value.get(key)
+    if not isinstance(text, str):
+        raise Malformed(place, f"lacks {key}")
+    return text
+
+
+def _bytes(value: dict[str, Any], key: str, place: str) -> bytes:
+    """Standard or URL-safe base64, as DSSE allows both; never a mixture or something else."""
+    text = _text(value, key, place)
+    altchars = b"-_" if "-" in text or "_" in text else None
+    if altchars and ("+" in text or "/" in text):
+        raise Malformed(place, f"has a {key} in two kinds of base64")
+    try:
+        return base64.b64decode(text.encode("ascii"), altchars, validate=True)
+    except (UnicodeEncodeError, binascii.Error) as error:
+        raise Malformed(place, f"has a {key} that is not base64") from error
+
+
+# --- statements -----------------------------------------------------------------------------------
+
+
+def write_statement(statement: Statement) -> bytes:
+    """Return the payload of a statement: one line of canonical JSON, without a newline."""
+    subjects = [
+        {"name": subject.name, "digest": dict(subject.digests)} for subject in statement.subjects
+    ]
+    return codec.compact(
+        {
+            "_type": STATEMENT_TYPE,
+            "subject": subjects,
+            "predicateType": statement.predicate_type,
+            "predicate": statement.predicate,
+        }
+    )
+
+
+def read_statement(envelope: Envelope, place: str = "") -> Statement:
+    """Return the statement in an envelope. Unknown fields are ignored, as the format asks.
+
+    Raises:
+        Malformed: another payload type, another statement version, or not a statement.
+    """
+    if envelope.payload_type != PAYLOAD_TYPE:
+        raise Malformed(place, f"holds {envelope.payload_type!r:.80} and not {PAYLOAD_TYPE}")
+    value = codec.parse(envelope.payload, place)
+    if not isinstance(value, dict) or value.get("_type") != STATEMENT_TYPE:
+        raise Malformed(place, f"is not a statement of type {STATEMENT_TYPE}")
+    subjects = value.get("subject")
+    if not isinstance(subjects, list):
+        raise Malformed(place, "has no list of subjects")
+    return Statement(
+        tuple(_subject(item, f"{place} subject {n}") for n, item in enumerate(subjects)),
+        _text(value, "predicateType", place),
+        value.get("predicate"),
+    )
+
+
+def _subject(value: Any, place: str) -> Subject:
+    if not isinstance(value, dict) or not isinstance(value.get("digest"), dict):
+        raise Malformed(place, "is not a name with digests")
+    digests = value["digest"]
+    if not all(isinstance(item, str) for item in digests.values()):
+        raise Malformed(place, "has a digest that is no text")
+    name = value.get("name", "")
+    if not isinstance(name, str):
+        raise Malformed(place, "has a name that is no text")
+    return Subject(name, tuple(sorted(digests.items())))
+
+
+# --- notes ----------------------------------------------------------------------------------------
+
+
+def note_key(name: str, public: bytes) -> bytes:
+    """Return the four bytes by which a signed note names an Ed25519 key. Source: C2SP."""
+    return hashlib.sha256(name.encode() + b"\n" + _NOTE_ED25519 + public).digest()[:4]
+
+
+def write_note(text: bytes, signatures: tuple[tuple[str, bytes, bytes], ...]) -> bytes:
+    """Return a signed note: the text, which ends in a newline, then a line for each signature.
+
+    `signatures` are (name of the key, four bytes of its id, signature over the text).
+    """
+    lines = (
+        f"{_NOTE_DASH}{name} {base64.b64encode(key + sig).decode()}\n"
+        for name, key, sig in signatures
+    )
+    return text + b"\n" + "".join(lines).encode()
+
+
+def read_note(data: bytes, place: str = "") -> tuple[bytes, tuple[tuple[str, bytes, bytes], ...]]:
+    """Return the text of a signed note and its signatures, as `write_note` takes them.
+
+    Raises:
+        Malformed: no empty line before the signatures, or a line that is none.
+    """
+    text, gap, tail = data.rpartition(b"\n\n")
+    if not gap or not tail.endswith(b"\n"):
+        raise Malformed(place, "is not a signed note")
+    try:
+        lines = tail.decode().removesuffix("\n").split("\n")
+        signatures = tuple(_note_line(line) for line in lines[:SIGNATURES_MAX])
+    except ValueError as error:
+        raise Malformed(place, "has a signature line that is none") from error
+    return text + b"\n", signatures
+
+
+def _note_line(line: str) -> tuple[str, bytes, bytes]:
+    dash, name, encoded = line[:2], *line[2:].split(" ")
+    raw = base64.b64decode(encoded, validate=True)
+    if dash != _NOTE_DASH or not name or len(raw) < 5:
+        raise ValueError(line)
+    return name, raw[:4], raw[4:]
+''',
+)
+
+_load(
+    'roster',
+    r'''
+"""Whom to trust: keys, the people behind them, their roles, thresholds and when all that held.
+
+Here lives the small file that a verifying party keeps (`audit-trust.toml`), and the rules that
+follow from it. It comes from the verifying side, never from a bundle. Pure functions.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from evidence import codec, ed25519
+from evidence.codec import Malformed
+from evidence.dsse import Envelope, pae
+from evidence.instant import milliseconds
+
+RUNNER = "runner"
+"""The role whose keys sign what a run leaves: its checkpoint and its attestations."""
+
+Scheme = str
+Check = Callable[["Key", bytes, bytes], bool | None]
+"""Whether a signature of a key over a message is good; None where the scheme cannot be checked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A public key, whose it is, and the half-open window of time in which it may sign.
+
+    `public` is 64 hex digits for `ed25519`, PEM text for other schemes. The scheme is taken from
+    here alone: what an envelope says of its own algorithm is never heard.
+    """
+
+    id: str
+    person: str
+    roles: tuple[str, ...]
+    scheme: Scheme
+    public: str
+    valid_from: str
+    valid_until: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """How many different people have to sign for a role, where one is not enough."""
+
+    role: str
+    people: int
+
+
+@dataclass(frozen=True, slots=True)
+class Separate:
+    """Roles that one person may not hold in the same sign-off."""
+
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """The trust file. Keys are listed for ever: one that is no longer valid got a `valid_until`.
+
+    `waive` lists the roles that may waive: without it nobody can.
+    """
+
+    format_version: Literal[1]
+    waive: tuple[str, ...] = ()
+    key: tuple[Key, ...] = ()
+    threshold: tuple[Threshold, ...] = ()
+    separate: tuple[Separate, ...] = ()
+
+    def people_for(self, role: str, count: int) -> int:
+        """Return how many people a role needs, where a condition asks for `count`."""
+        return max([count, *(rule.people for rule in self.threshold if rule.role == role)])
+
+    def apart(self, one: str, other: str) -> bool:
+        """Whether the two roles have to be held by different people."""
+        return one != other and any({one, other} <= set(rule.roles) for rule in self.separate)
+
+
+def read(data: bytes, place: str = "audit-trust.toml") -> Roster:
+    """Return the roster in TOML text.
+
+    Raises:
+        Malformed: not TOML, an unknown field, a key twice, or a value that cannot be.
+    """
+    try:
+        value = tomllib.loads(data.decode())
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise Malformed(place, f"is not TOML: {error}") from error
+    roster = codec.from_value(Roster, value, place)
+    seen: set[str] = set()
+    for number, key in enumerate(roster.key):
+        where = f"{place} key[{number}]"
+        _check_key(key, where)
+        if key.id in seen or key.public in seen:
+            raise Malformed(where, "is listed twice")
+        seen |= {key.id, key.public}
+    for number, threshold in enumerate(roster.threshold):
+        if threshold.people < 1:
+            raise Malformed(f"{place} threshold[{number}].people", "is not at least 1")
+    return roster
+
+
+def _check_key(key: Key, place: str) -> None:
+    if not key.id or not key.person.strip() or not key.roles:
+        raise Malformed(place, "lacks an id, a person or a role")
+    if key.scheme == "ed25519" and not _is_hex(key.public, ed25519.PUBLIC_BYTES):
+        raise Malformed(f"{place}.public", "is not 64 hex digits")
+    try:
+        begins = milliseconds(key.valid_from)
+        ends = None if key.valid_until is None else milliseconds(key.valid_until)
+    except ValueError as error:
+        raise Malformed(place, str(error)) from error
+    if ends is not None and ends <= begins:
+        raise Malformed(f"{place}.valid_until", "is not after valid_from")
+
+
+def _is_hex(text: str, size: int) -> bool:
+    try:
+        return len(text) == 2 * size and bytes.fromhex(text).hex() == text
+    except ValueError:
+        return False
+
+
+def may(key: Key, role: str, utc: str) -> str:
+    """Return why a key may not speak for a role at an instant; empty where it may."""
+    at = milliseconds(utc)
+    if at < milliseconds(key.valid_from):
+        return f"the key of {key.person} is valid only from {key.valid_from}"
+    if key.valid_until is not None and at >= milliseconds(key.valid_until):
+        return f"the key of {key.person} was valid until {key.valid_until}"
+    if role not in key.roles:
+        return f"{key.person} does not hold the role {role}"
+    return ""
+
+
+def check_ed25519(key: Key, message: bytes, signature: bytes) -> bool | None:
+    """Check an Ed25519 signature; None for every other scheme."""
+    if key.scheme != "ed25519":
+        return None
+    return ed25519.verify(bytes.fromhex(key.public), message, signature)
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """Which keys of the roster signed an envelope; why others do not count; what is unknown."""
+
+    keys: tuple[Key, ...]
+    refused: tuple[str, ...]
+    unchecked: tuple[str, ...]
+
+
+def signers(envelope: Envelope, roster: Roster, check: Check = check_ed25519) -> Signed:
+    """Return whose signatures an envelope truly has. A key counts once, however often it signed."""
+    message = pae(envelope.payload_type, envelope.payload)
+    by_id = {key.id: key for key in roster.key}
+    good: dict[str, Key] = {}
+    refused: list[str] = []
+    unchecked: list[str] = []
+    for signature in envelope.signatures:
+        key = by_id.get(signature.keyid)
+        if key is None:
+            refused.append(f"key {signature.keyid:.16} is not in the trust file")
+            continue
+        answer = check(key, message, signature.sig)
+        if answer is None:
+            unchecked.append(f"{key.person} signed by {key.scheme}, which is not checked here")
+        elif answer:
+            good[key.id] = key
+        else:
+            refused.append(f"the signature of {key.person} is not over these bytes")
+    return Signed(tuple(good.values()), tuple(refused), tuple(unchecked))
+''',
+)
+
+_load(
+    'signoff',
+    r'''
+"""The sign-off log: what people add to a run after it was sealed, as signed and chained lines.
+
+Here live the entries and how the log is written and read; what they amount to is decided by
+`weigh`. One line is one DSSE envelope around an in-toto Statement, and every statement names its
+number and the digest of the line before it: whoever signs one vouches for all before. A prefix of
+a log is a log; lines that do not follow are named and not heard.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from evidence import chain, codec, dsse, layout
+from evidence.codec import Malformed
+from evidence.dsse import Envelope, Statement, Subject
+from evidence.model import Plan
+
+ORIGIN = "arco-audit-sign-off"
+LOG_BYTES_MAX = 256 << 20
+"""Largest sign-off log that is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """Where an entry stands: the run that it is about, its number from 0, the line before it."""
+
+    audit: str
+    label: str
+    final_root: str
+    number: int
+    previous: str
+
+
+@dataclass(frozen=True, slots=True)
+class GateSeen:
+    """A gate as its approver saw it: the digest that `weigh.slice_digest` gives."""
+
+    gate: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page that was shown, with its SHA-256."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A role-holder's statement over the decision and the pages that were shown.
+
+    `since` is the digest of this person's approval before, from which changes were shown.
+    """
+
+    at: At
+    person: str
+    role: str
+    signed_utc: str
+    decision: str
+    gates: tuple[GateSeen, ...]
+    pages: tuple[Page, ...]
+    since: str
+    note: str = ""
+    expires_utc: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """An artifact that people brought for an `external` condition. It counts once it is approved.
+
+    It lies in the sign-off folder under its digest; `review_utc` says when to look at it again.
+    """
+
+    at: At
+    person: str
+    role: str
+    signed_utc: str
+    signal: str
+    artifact: str
+    name: str
+    sha256: str
+    bytes: int
+    note: str = ""
+    expires_utc: str | None = None
+    review_utc: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """Permission to pass a red signal, for one failure of one subject in a half-open window."""
+
+    at: At
+    person: str
+    role: str
+    signed_utc: str
+    gate: int
+    signal: str
+    fingerprint: str
+    subject: str
+    from_utc: str
+    until_utc: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Withholding:
+    """Chunks of a log, or a whole file, that were taken out of the bundle, and why.
+
+    `leaves` are the sealed leaf hashes of the chunks: they stay in the seal, and are shown.
+    """
+
+    at: At
+    person: str
+    role: str
+    signed_utc: str
+    path: str
+    chunks: tuple[int, ...]
+    leaves: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Carry:
+    """A proof that the evidence of an earlier run for a command still holds; see `carry`."""
+
+    at: At
+    person: str
+    role: str
+    signed_utc: str
+    command: str
+    run: str
+    final_root: str
+    proof: str
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """An entry taken back, by who made it or by another holder of its role."""
+
+    at: At
+    person: str
+    role: str
+    signed_utc: str
+    entry: str
+    reason: str
+
+
+Record = Approval | Attachment | Waiver | Withholding | Carry | Withdrawal
+TYPES: Mapping[str, type[Record]] = {
+    f"urn:arco-audit:sign-off:{kind.__name__.lower()}:v1": kind
+    for kind in (Approval, Attachment, Waiver, Withholding, Carry, Withdrawal)
+}
+"""The predicate types, and what each holds."""
+_TYPE_OF = {kind: name for name, kind in TYPES.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the log. `digest` is the SHA-256 of the line without its newline."""
+
+    number: int
+    digest: str
+    envelope: Envelope
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A log as far as it is true, and what is wrong with the rest. `size` counts true lines."""
+
+    entries: tuple[Entry, ...]
+    problems: tuple[str, ...]
+    root: str
+
+    @property
+    def size(self) -> int:
+        """How many lines are true."""
+        return len(self.entries)
+
+    @property
+    def head(self) -> str:
+        """The digest that the next entry names as the line before it."""
+        return self.entries[-1].digest if self.entries else ""
+
+
+# --- writing --------------------------------------------------------------------------------------
+
+
+def next_at(log: Log, plan: Plan, final_root: str) -> At:
+    """Return where the next entry of a log stands."""
+    return At(plan.audit.id, plan.label, final_root, log.size, log.head)
+
+
+def statement_of(record: Record, plan: Plan, decision: str) -> bytes:
+    """Return the payload that is signed for an entry: its subjects, then the entry itself.
+
+    The subjects are the run's decision (`decision` is its SHA-256), the audited commit and tree,
+    and the pages or the artifact that the entry is about.
+    """
+    algorithm = "gitTree", plan.subject.tree
+    subjects = [
+        Subject(layout.DECISION, (("sha256", decision),)),
+        Subject("subject", (("gitCommit", plan.subject.commit), algorithm)),
+    ]
+    if isinstance(record, Approval):
+        subjects += [Subject(page.path, (("sha256", page.sha256),)) for page in record.pages]
+    if isinstance(record, Attachment):
+        subjects.append(Subject(record.artifact, (("sha256", record.sha256),)))
+    predicate = codec.to_value(record)
+    return dsse.write_statement(Statement(tuple(subjects), _TYPE_OF[type(record)], predicate))
+
+
+def line_of(payload: bytes, signatures: tuple[dsse.Signature, ...]) -> bytes:
+    """Return the line of an entry, its newline included."""
+    return dsse.write(Envelope(dsse.PAYLOAD_TYPE, payload, signatures)) + b"\n"
+
+
+def checkpoint_text(plan: Plan, final_root: str, log: Log) -> bytes:
+    """Return the note text over a log: origin, size, base64 root, then the root of its run.
+
+    Source: C2SP tlog-checkpoint, whose extension lines may follow the root.
+    """
+    encoded = base64.b64encode(bytes.fromhex(log.root)).decode()
+    origin = f"{ORIGIN}/{plan.audit.id}/{plan.label}"
+    return f"{origin}\n{log.size}\n{encoded}\nfinal-root {final_root}\n".encode()
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+def read_log(data: bytes) -> Log:
+    """Return the entries of a log as far as each line follows the one before it.
+
+    A last line without its newline was cut while it was written: it is named, and not heard.
+    """
+    entries: list[Entry] = []
+    problems: list[str] = []
+    lines = data.split(b"\n")
+    if lines[-1]:
+        problems.append(f"line {len(lines)} is cut off")
+    for line in lines[:-1]:
+        place = f"line {len(entries) + 1}"
+        try:
+            entries.append(_entry(line, entries, place))
+        except Malformed as error:
+            problems.append(f"{error.place}: {error.problem}, and nothing after it is heard")
+            break
+    return Log(tuple(entries), tuple(problems), _root(entries))
+
+
+def _entry(line: bytes, before: list[Entry], place: str) -> Entry:
+    envelope = dsse.read(line, place)
+    if dsse.write(envelope) != line:
+        raise Malformed(place, "is not written as an envelope is")
+    statement = dsse.read_statement(envelope, place)
+    kind = TYPES.get(statement.predicate_type)
+    if kind is None:
+        raise Malformed(place, f"is of an unknown type {statement.predicate_type!r:.80}")
+    record: Any = codec.from_value(kind, statement.predicate, place)
+    at: At = record.at
+    if at.number != len(before):
+        raise Malformed(place, f"is numbered {at.number}, {len(before)} was next")
+    if at.previous != (before[-1].digest if before else ""):
+        raise Malformed(place, "does not follow the line before it")
+    if before and at.final_root != before[0].record.at.final_root:
+        raise Malformed(place, "is about another run than the first line")
+    return Entry(at.number, chain.sha256(line), envelope, record)
+
+
+def _root(entries: list[Entry]) -> str:
+    leaves = (chain.leaf_hash(f"entry/{entry.number}", entry.digest) for entry in entries)
+    return chain.root_of(list(leaves))
+''',
+)
+
+_load(
+    'weigh',
+    r'''
+"""What a sign-off log amounts to at an instant: which approvals, artifacts and waivers count.
+
+Nothing is accepted by default: an entry counts when it is about this run, is signed by a key of the
+trust file whose person and role it names, in that key's time, and when nothing it was given for has
+changed since. Pure functions; why an entry does not count is part of the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from evidence import chain, codec, judge, roster, signoff
+from evidence.brought import ApprovalFact, Brought, CarryFact, ExternalFact, Waived
+from evidence.instant import milliseconds
+from evidence.model import (
+    Answer,
+    ApprovalGiven,
+    CarriedOver,
+    Decision,
+    ExternalAttached,
+    Facts,
+    Plan,
+    Signal,
+)
+from evidence.roster import Check, Roster, check_ed25519
+from evidence.signoff import Approval, Attachment, Carry, Entry, Log, Waiver, Withholding
+
+SKEW_MS = 300_000
+"""How far the clocks of two signers may be apart: entries later in the log are not earlier."""
+WAIVER_DAYS_MAX = 90
+"""A waiver for longer is called over-broad."""
+
+Standing = Literal[
+    "counts",
+    "waits",
+    "withdrawn",
+    "suspect",
+    "expired",
+    "not yet",
+    "refused",
+    "unchecked",
+    "orphan",
+    "unused",
+    "shadowed",
+    "changed",
+]
+"""How an entry stands. Only what `counts` has an effect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """How one entry stands, and why."""
+
+    entry: Entry
+    standing: Standing
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What a log is weighed against.
+
+    `decision` is the one inside the bundle; `pages` are the sealed documents with their SHA-256;
+    `fingerprint` gives that of a signal's failure; `attached` the SHA-256 of an attached file,
+    empty where there is none; `runners` are the people whose keys signed the run.
+    """
+
+    plan: Plan
+    facts: Facts
+    decision: Decision
+    decision_sha256: str
+    final_root: str
+    pages: Mapping[str, str]
+    roster: Roster
+    as_of: str
+    fingerprint: Callable[[str], str]
+    attached: Callable[[str], str]
+    carried: Callable[[Carry], tuple[Answer, str]]
+    check: Check = check_ed25519
+    runners: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """What a log amounts to: facts for the judge, each entry's standing, and lint of waivers."""
+
+    brought: Brought
+    weights: tuple[Weight, ...]
+    lint: tuple[str, ...]
+
+
+def weigh(log: Log, case: Case) -> Weighed:
+    """Return what a sign-off log amounts to at the instant of `case`.
+
+    Raises:
+        ValueError: `as_of` is no time.
+    """
+    scale = _Scale(log, case)
+    for entry in log.entries:
+        scale.put(entry)
+    return Weighed(
+        Brought(scale.approvals(), scale.externals(), scale.carries(), scale.waived()),
+        tuple(scale.weights[entry.number] for entry in log.entries),
+        tuple(scale.lint),
+    )
+
+
+def decide(
+    case: Case, weighed: Weighed
+) -> tuple[Decision, Literal["GO", "GO-WITH-WAIVERS", "NO-GO"]]:
+    """Return the decision with what people brought, and the verdict with waivers in force.
+
+    A waived signal stays red in the decision: only the verdict says that somebody let it pass.
+    """
+    decision = judge.decide(case.plan, case.facts, case.as_of, weighed.brought)
+    if decision.verdict == "GO":
+        return decision, "GO"
+    return decision, "GO-WITH-WAIVERS" if _passes(case, decision, weighed.brought) else "NO-GO"
+
+
+def _passes(case: Case, decision: Decision, brought: Brought) -> bool:
+    """Whether all that is red is waived: signals, and required cells that only they speak of."""
+    plan = case.plan
+    waived = {item.signal for item in brought.waived}
+    red = {signal.id for signal in decision.signals if signal.status != "GO"}
+    if not waived or not red <= waived:
+        return False
+    if any(judge.tree_blockers(plan, case.facts)) or not all(gate.signals for gate in plan.gates):
+        return False
+    excused = {
+        name
+        for signal in plan.signals
+        if signal.id in waived
+        for condition in signal.conditions
+        for name in getattr(condition, "cells", ())
+    }
+    required = {cell.id for cell in plan.cells if cell.required}
+    failed = {cell.cell for cell in decision.cells if cell.cell in required and not cell.passed}
+    return bool(plan.gates) and failed <= excused
+
+
+# --- what an approver saw -------------------------------------------------------------------------
+
+
+def slice_digest(gate: int, entries: Sequence[Entry], plan: Plan, decision: Decision) -> str:
+    """Return the digest of a gate as it stood after `entries`: what its approval is given for.
+
+    It covers the gate and its signals as planned, their statuses and answers, and every artifact,
+    waiver and withholding that touches them. Another approval changes nothing.
+    """
+    signals = [signal for signal in plan.signals if signal.gate == gate]
+    names = {signal.id for signal in signals}
+    decided = judge.without_words(decision)
+    touching = [entry.digest for entry in _living(entries) if _touches(entry, gate, names, signals)]
+    value = [
+        [codec.to_value(item) for item in plan.gates if item.id == gate],
+        [codec.to_value(signal) for signal in signals],
+        [codec.to_value(item) for item in decided.signals if item.id in names],
+        touching,
+    ]
+    return chain.sha256(codec.compact(value))
+
+
+def _touches(entry: Entry, gate: int, names: set[str], signals: Sequence[Signal]) -> bool:
+    record = entry.record
+    if isinstance(record, Attachment):
+        return record.signal in names
+    if isinstance(record, Waiver):
+        return record.gate == gate or record.signal in names
+    if isinstance(record, Carry):
+        return any(
+            isinstance(condition, CarriedOver) and condition.command == record.command
+            for signal in signals
+            for condition in signal.conditions
+        )
+    return isinstance(record, Withholding)
+
+
+def _living(entries: Sequence[Entry]) -> list[Entry]:
+    """The entries that nobody took back. Who may take back is seen when the log is weighed."""
+    gone = {e.record.entry for e in entries if isinstance(e.record, signoff.Withdrawal)}
+    return [entry for entry in entries if entry.digest not in gone]
+
+
+def gates_of(role: str, plan: Plan) -> tuple[int, ...]:
+    """Return the gates that a role approves: where it is asked for or owns a signal; else all."""
+    asked = {
+        signal.gate
+        for signal in plan.signals
+        if signal.owner == role
+        or any(
+            isinstance(condition, ApprovalGiven | ExternalAttached) and condition.role == role
+            for condition in signal.conditions
+        )
+    }
+    every = [gate.id for gate in plan.gates]
+    return tuple(gate for gate in every if gate in asked or not asked)
+
+
+# --- the scale ------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Scale:
+    """Entries are put on one after the other; how one stands also depends on those after it."""
+
+    log: Log
+    case: Case
+    weights: dict[int, Weight] = field(default_factory=dict)
+    lint: list[str] = field(default_factory=list)
+    held: dict[str, set[str]] = field(default_factory=dict)
+    latest_ms: int = 0
+
+    def __post_init__(self) -> None:
+        self.as_of_ms = milliseconds(self.case.as_of)
+        self.begins_ms = milliseconds(self.case.facts.as_of)
+        self.slices = {
+            gate.id: slice_digest(gate.id, self.log.entries, self.case.plan, self.case.decision)
+            for gate in self.case.plan.gates
+        }
+        self.signals = {signal.id: signal for signal in self.case.plan.signals}
+        for person in self.case.runners:
+            self.held.setdefault(person, set()).add(roster.RUNNER)
+        self.gone = {
+            entry.record.entry: entry
+            for entry in self.log.entries
+            if isinstance(entry.record, signoff.Withdrawal) and not self._refusal(entry)
+        }
+
+    def put(self, entry: Entry) -> None:
+        """Weigh one entry; an attachment needs no signature, because its approval has one."""
+        standing, reason = self._refusal(entry) or self._standing(entry)
+        self.weights[entry.number] = Weight(entry, standing, reason)
+
+    def _refusal(self, entry: Entry) -> tuple[Standing, str] | None:
+        record, case = entry.record, self.case
+        at = record.at
+        if (at.audit, at.label) != (case.plan.audit.id, case.plan.label):
+            return "refused", f"it is about {at.audit}/{at.label}"
+        if at.final_root != case.final_root:
+            return "refused", "it is about another run: the final root is not this one's"
+        try:
+            signed_ms = milliseconds(record.signed_utc)
+            for name in ("from_utc", "until_utc", "expires_utc", "review_utc"):
+                utc: str | None = getattr(record, name, None)
+                milliseconds(record.signed_utc if utc is None else utc)
+        except ValueError as error:
+            return "refused", str(error)
+        if signed_ms < self.begins_ms - SKEW_MS:
+            return "refused", "it was signed before the run ended"
+        if signed_ms > self.as_of_ms + SKEW_MS:
+            return "not yet", f"it was signed at {record.signed_utc}, after this instant"
+        if isinstance(record, Attachment):
+            return None
+        return self._signature(entry)
+
+    def _signature(self, entry: Entry) -> tuple[Standing, str] | None:
+        record = entry.record
+        signed = roster.signers(entry.envelope, self.case.roster, self.case.check)
+        keys = [key for key in signed.keys if key.person == record.person]
+        if not keys:
+            if signed.unchecked and not signed.refused:
+                return "unchecked", signed.unchecked[0]
+            others = ", ".join(key.person for key in signed.keys)
+            other = f"it was signed by {others}, not by {record.person}" if others else ""
+            return "refused", other or next(iter(signed.refused), "it is not signed")
+        reasons = [roster.may(key, record.role, record.signed_utc) for key in keys]
+        return None if "" in reasons else ("refused", reasons[0])
+
+    def _standing(self, entry: Entry) -> tuple[Standing, str]:
+        record = entry.record
+        signed_ms = milliseconds(record.signed_utc)
+        if signed_ms < self.latest_ms - SKEW_MS:
+            return "refused", "it says that it was signed before the line before it"
+        self.latest_ms = max(self.latest_ms, signed_ms)
+        taker = self.gone.get(entry.digest)
+        if taker and self._may_take_back(taker, entry):
+            return "withdrawn", f"taken back by {taker.record.person}"
+        match record:
+            case Approval():
+                return self._approval(record)
+            case Attachment():
+                return self._attachment(record)
+            case Waiver():
+                return self._waiver(record)
+            case _:
+                return "counts", ""
+
+    @staticmethod
+    def _may_take_back(taker: Entry, entry: Entry) -> bool:
+        one, other = taker.record, entry.record
+        return taker.number > entry.number and (
+            one.person == other.person or one.role == other.role
+        )
+
+    def _approval(self, record: Approval) -> tuple[Standing, str]:
+        case = self.case
+        if record.decision != case.decision_sha256:
+            return "refused", "it is about another decision"
+        for page in record.pages:
+            if case.pages.get(page.path) != page.sha256:
+                return (
+                    "refused",
+                    f"the page {page.path} that was shown is not the one in the bundle",
+                )
+        if record.expires_utc and _past(record.expires_utc, self.as_of_ms):
+            return "expired", f"it expired at {record.expires_utc}"
+        for other in sorted(self.held.get(record.person, ())):
+            if case.roster.apart(record.role, other):
+                return "refused", f"{record.person} already acts as {other}, which is kept apart"
+        fresh = self.fresh_gates(record)
+        if record.gates and not fresh:
+            return "suspect", "every gate that it covers has changed since"
+        self.held.setdefault(record.person, set()).add(record.role)
+        stale = [seen.gate for seen in record.gates if seen.gate not in fresh]
+        changed = ", ".join(f"gate {gate}" for gate in stale)
+        return "counts", f"{changed} changed since and needs another look" if stale else ""
+
+    def fresh_gates(self, record: Approval) -> set[int]:
+        """The gates of an approval that are still as they were shown."""
+        return {seen.gate for seen in record.gates if self.slices.get(seen.gate) == seen.digest}
+
+    def _attachment(self, record: Attachment) -> tuple[Standing, str]:
+        conditions = self.signals[record.signal].conditions if record.signal in self.signals else ()
+        asked = [c for c in conditions if isinstance(c, ExternalAttached)]
+        if not any(record.artifact == condition.artifact for condition in asked):
+            return "orphan", f"no external condition of {record.signal} asks for {record.artifact}"
+        found = self.case.attached(record.sha256)
+        if found != record.sha256:
+            return "refused", "the attached file is gone" if not found else "the file was changed"
+        if record.expires_utc and _past(record.expires_utc, self.as_of_ms):
+            return "expired", f"it expired at {record.expires_utc}"
+        return "waits", "it counts once its role approves it"
+
+    def _waiver(self, record: Waiver) -> tuple[Standing, str]:
+        """Each waiver earns its place, or the reason why not is told."""
+        signal = self.signals.get(record.signal)
+        if signal is None or signal.gate != record.gate:
+            return "orphan", f"the plan has no signal {record.signal} in gate {record.gate}"
+        if record.role not in self.case.roster.waive:
+            return "refused", f"the trust file lets nobody waive as {record.role}"
+        if record.subject != self.case.plan.subject.digest:
+            return "refused", "it is for another subject"
+        begins, ends = milliseconds(record.from_utc), milliseconds(record.until_utc)
+        if ends <= begins:
+            return "refused", "it ends before it begins"
+        if self.as_of_ms >= ends:
+            return "expired", f"it ended at {record.until_utc}"
+        if self.as_of_ms < begins:
+            return "not yet", f"it begins at {record.from_utc}"
+        failure = self.case.fingerprint(record.signal)
+        if not failure:
+            return "unused", f"{record.signal} does not fail"
+        if failure != record.fingerprint:
+            return "changed", f"{record.signal} now fails otherwise than when it was waived"
+        for weight in self.weights.values():
+            other = weight.entry.record
+            same = isinstance(other, Waiver) and other.signal == record.signal
+            if same and weight.standing == "counts":
+                return "shadowed", f"line {weight.entry.number + 1} waives it already"
+        if ends - begins > WAIVER_DAYS_MAX * 86_400_000:
+            self.lint.append(
+                f"the waiver of {record.signal} is over-broad:"
+                f" more than {WAIVER_DAYS_MAX} days, until {record.until_utc}"
+            )
+        return "counts", f"until {record.until_utc}"
+
+    # --- facts for the judge ---
+
+    def approvals(self) -> tuple[ApprovalFact, ...]:
+        """One fact for each gate and role that was approved, or tried to."""
+        found: dict[tuple[int, str], list[Weight]] = {}
+        for weight in self.weights.values():
+            record = weight.entry.record
+            if isinstance(record, Approval):
+                for seen in record.gates:
+                    found.setdefault((seen.gate, record.role), []).append(weight)
+        return tuple(
+            self._approval_fact(gate, role, weights)
+            for (gate, role), weights in sorted(found.items())
+        )
+
+    def _approval_fact(self, gate: int, role: str, weights: Sequence[Weight]) -> ApprovalFact:
+        people: list[str] = []
+        answer: Answer = "missing"
+        reason = ""
+        for weight in weights:
+            record = weight.entry.record
+            assert isinstance(record, Approval)
+            if weight.standing == "counts" and gate in self.fresh_gates(record):
+                people.append(record.person)
+            else:
+                answer = _ANSWERS.get(weight.standing, "stale")
+                why = weight.reason if weight.standing != "counts" else "the gate changed since"
+                reason = f"the approval of {record.person} does not count: {why}"
+        needed = self.case.roster.people_for(role, 1)
+        return ApprovalFact(gate, role, tuple(dict.fromkeys(people)), needed, answer, reason)
+
+    def externals(self) -> tuple[ExternalFact, ...]:
+        """One fact for each external condition that somebody brought something for."""
+        facts = []
+        for signal in self.case.plan.signals:
+            for condition in signal.conditions:
+                if isinstance(condition, ExternalAttached):
+                    brought = self._brought(signal, condition)
+                    if brought:
+                        facts.append(self._external_fact(signal, condition, brought))
+        return tuple(dict.fromkeys(facts))
+
+    def _brought(self, signal: Signal, condition: ExternalAttached) -> list[Weight]:
+        return [
+            weight
+            for weight in self.weights.values()
+            if isinstance(weight.entry.record, Attachment)
+            and weight.entry.record.signal == signal.id
+            and weight.entry.record.artifact == condition.artifact
+            and weight.standing != "withdrawn"
+        ]
+
+    def _external_fact(
+        self, signal: Signal, condition: ExternalAttached, brought: Sequence[Weight]
+    ) -> ExternalFact:
+        """The newest artifact decides: somebody brought it because the one before would not do."""
+        weight = brought[-1]
+        name = condition.artifact
+        make = ExternalFact
+        if weight.standing != "waits":
+            answer = _ANSWERS.get(weight.standing, "broken")
+            return make(signal.id, name, condition.role, answer, f"{name}: {weight.reason}")
+        needed = self.case.roster.people_for(condition.role, 1)
+        people = self._approvers(signal.gate, condition.role)
+        if len(people) >= needed:
+            said = f"{name} attached, approved by {', '.join(people)} as {condition.role}"
+            return make(signal.id, name, condition.role, "met", said)
+        said = f"{name} is attached and waits for its approval by {condition.role}"
+        return make(signal.id, name, condition.role, "missing", said)
+
+    def _approvers(self, gate: int, role: str) -> list[str]:
+        people = [
+            weight.entry.record.person
+            for weight in self.weights.values()
+            if isinstance(weight.entry.record, Approval)
+            and weight.standing == "counts"
+            and weight.entry.record.role == role
+            and gate in self.fresh_gates(weight.entry.record)
+        ]
+        return list(dict.fromkeys(people))
+
+    def carries(self) -> tuple[CarryFact, ...]:
+        """One fact for each command whose earlier evidence somebody brought a proof for."""
+        facts = {}
+        for weight in self.weights.values():
+            record = weight.entry.record
+            if isinstance(record, Carry) and weight.standing == "counts":
+                answer, reason = self.case.carried(record)
+                facts[record.command, record.run] = CarryFact(
+                    record.command, record.run, answer, reason
+                )
+        return tuple(facts.values())
+
+    def waived(self) -> tuple[Waived, ...]:
+        """The waivers in force."""
+        return tuple(
+            _waived(weight.entry, weight.entry.record)
+            for weight in self.weights.values()
+            if isinstance(weight.entry.record, Waiver) and weight.standing == "counts"
+        )
+
+
+def _waived(entry: Entry, waiver: Waiver) -> Waived:
+    person, role = waiver.person, waiver.role
+    return Waived(waiver.signal, entry.digest, person, role, waiver.until_utc, waiver.reason)
+
+
+_ANSWERS: Mapping[Standing, Answer] = {
+    "refused": "broken",
+    "unchecked": "broken",
+    "withdrawn": "missing",
+    "not yet": "missing",
+    "waits": "missing",
+    "expired": "stale",
+    "suspect": "stale",
+    "orphan": "wrong_subject",
+}
+
+
+def _past(utc: str, as_of_ms: int) -> bool:
+    return as_of_ms >= milliseconds(utc)
+
+
+def with_roster_of_now(weighed: Weighed, book: Roster, now: str) -> Iterable[str]:
+    """Yield a warning for each approval that counts as of its signing and is none as of now."""
+    for weight in weighed.weights:
+        record = weight.entry.record
+        if isinstance(record, Approval) and weight.standing == "counts":
+            keys = [key for key in book.key if key.person == record.person]
+            if all(roster.may(key, record.role, now) for key in keys):
+                yield f"{record.person} no longer holds the role {record.role}; it was held then"
+''',
+)
+
+_load(
+    'normalise',
+    r'''
+"""What a log says, without what differs between two runs that say the same.
+
+Times, durations, addresses, absolute paths, temporary names, process ids, UUIDs and hash seeds are
+replaced by words such as `<time>`; everything else stays, so that a changed word is a changed line.
+A replay compares logs through this, and the fingerprint of a failure is made from it. Pure
+functions over text. Nothing here knows what a line means, and nothing compares or hashes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+_BEFORE = r"(?<![\w.:/-])"
+_CLOCK = r"\d\d:\d\d:\d\d(?:[.,]\d+)?"
+_ZONE = r"(?: ?(?:Z|UTC|GMT|[+-]\d\d:?\d\d))?(?!\w)"
+_DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
+_MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+_NUMBER = r"\d+(?:[.,]\d+)*(?:e[+-]?\d+)?"
+_UNIT = r"(?:ns|nsecs?|[uµμ]s|usecs?|ms|msecs?|s|secs?|mins?|hrs?|(?:milli|micro|nano)?seconds?)"
+_LONG_UNIT = r"(?:minutes?|hours?|days?)"
+_PART = r"[^\s/:'\"`<>|,;()\[\]{}]+"
+"""One component of a path: what ends it in prose and in code is left out."""
+
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
+"""ECMA-48 control sequences: colours, titles and cursor movements."""
+_PATH = re.compile(rf"(?<![\w.\-/<>~$%])(?:file://)?(?P<dirs>/(?:{_PART}/)+)(?P<name>{_PART})?/?")
+_TEMPORARY = frozenset(("/tmp/", "/var/tmp/", "/dev/shm/", "/private/tmp/"))
+_SUFFIX = re.compile(r"\w\.[A-Za-z]\w{0,9}$")
+
+_RULES = tuple(
+    (re.compile(pattern, re.IGNORECASE if insensitive else 0), word)
+    for pattern, word, insensitive in (
+        (r"(?<!\w)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?!\w)", "<uuid>", True),
+        (r"(?<!\w)0x[0-9a-f]{6,16}(?!\w)", "<address>", True),
+        (rf"{_BEFORE}\d{{4}}([-/])\d\d\1\d\d(?:[T ]{_CLOCK}{_ZONE})?(?![\w-])", "<time>", False),
+        (
+            rf"(?:(?<!\w){_DAY},? )?(?:(?<!\w)\d\d? {_MONTH} \d{{4}} |(?<!\w){_MONTH}  ?\d\d? )"
+            rf"{_CLOCK}{_ZONE}(?: \d{{4}}(?!\w))?",
+            "<time>",
+            False,
+        ),
+        (rf"{_BEFORE}{_CLOCK}{_ZONE}(?!:)", "<time>", False),
+        (r"(?<![\w.])1[5-9]\d{8}\.\d+(?!\w)", "<time>", False),
+        (rf"(?<![\w.]){_NUMBER} ?(?:[kMGT]?i?B|[a-zA-Z]{{2,12}})/s(?!\w)", "<rate>", False),
+        (r"(?<![\w.:])\d+:\d\d:\d\d(?:\.\d+)?(?![\w:])", "<duration>", False),
+        (r"(?<![\w.])(?:\d+h ?)?\d+m ?\d+(?:\.\d+)?s(?!\w)", "<duration>", False),
+        (r"(?<![\w.])\d+h ?\d+m(?!\w)", "<duration>", False),
+        (rf"(?<![\w.]){_NUMBER} ?{_UNIT}(?![\w/])", "<duration>", False),
+        (rf"(?<![\w.]){_NUMBER} {_LONG_UNIT}(?![\w/])", "<duration>", False),
+        (
+            r"((?<![a-z])(?:elapsed|took|duration|time)[\"']?(?: ?[=:] ?| )[\"']?)"
+            r"\d+\.\d+(?![\w.])",
+            r"\1<duration>",
+            True,
+        ),
+    )
+)
+"""What is replaced before paths, in this order: a UUID holds what looks like a number."""
+
+_NAMES = tuple(
+    (re.compile(pattern, re.IGNORECASE if insensitive else 0), word)
+    for pattern, word, insensitive in (
+        (r"(?<![\w-])(?:tmp[a-z0-9_]{8}|tmp\.[A-Za-z0-9]{6,10})(?![\w-])", "<temp>", False),
+        (r"(?<!\w)pytest-of-[\w.-]+/pytest-\d+(?!\w)", "<temp>", False),
+        (r"((?<![a-z])p?pid[\"']?(?: ?[=:] ?| )[\"']?)\d+(?!\w)", r"\1<pid>", True),
+        (r"((?<![a-z])process(?: id)?(?: ?[=:#] ?| ))\d{2,}(?!\w)", r"\1<pid>", True),
+        (r"(?<=\w)\[\d{3,}\](?=:)", "[<pid>]", False),
+        (r"==\d+==", "==<pid>==", False),
+        (
+            r"((?<!\w)\w*seed[\"']?(?: ?[=:] ?| )[\"']?)\d+(?!\w)",
+            r"\1<seed>",
+            True,
+        ),
+        (r"((?:127\.0\.0\.1|0\.0\.0\.0|localhost|\[::1?\]):)\d{2,5}(?!\w)", r"\1<port>", True),
+        (r"(?<!\w)gw\d+(?!\w)", "<worker>", False),
+        (r"([=_~*#-])\1{3,}", r"\1\1\1", False),
+        (r"\s+", " ", False),
+    )
+)
+"""What is replaced after paths. Rules and spaces have the width that a number left them."""
+
+
+def lines(data: bytes) -> Iterator[str]:
+    """Yield what each line of a log says, in order; empty lines are left out.
+
+    A carriage return ends a line too, so that what a progress bar wrote over is still seen. Bytes
+    that are not UTF-8 are shown as escapes, never dropped.
+    """
+    start = 0
+    while start < len(data):
+        end = data.find(b"\n", start)
+        end = len(data) if end < 0 else end
+        for piece in data[start:end].split(b"\r"):
+            if said := line(piece.decode("utf-8", "backslashreplace")):
+                yield said
+        start = end + 1
+
+
+def line(text: str) -> str:
+    """Return what one line says: the same text for the same words, whatever the noise.
+
+    The last name of a path stays when it has a suffix, with the line number behind it: a failure in
+    another file is another failure. Applied twice, it changes nothing more.
+    """
+    text = _ESCAPES.sub("", text)
+    for pattern, word in _RULES:
+        text = pattern.sub(word, text)
+    text = _PATH.sub(_path, text)
+    for pattern, word in _NAMES:
+        text = pattern.sub(word, text)
+    return text.strip()
+
+
+def _path(found: re.Match[str]) -> str:
+    name = found["name"] or ""
+    end = "." if name.endswith(".") else ""
+    name = name.rstrip(".")
+    if found["dirs"] in _TEMPORARY or not _SUFFIX.search(name):
+        return f"<path>{end}"
+    return f"<path>/{name}{end}"
+''',
+)
+
+_load(
+    'fingerprint',
+    r'''
+"""What a red signal fails at, as one digest: the same for noise, another for another failure.
+
+A waiver is bound to it. It survives times, paths, addresses and durations, other tests that pass,
+and another order of lines; it dies when another test fails, another message appears, another
+condition opens or a bound is missed on the other side. Pure functions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from evidence import chain, codec, normalise
+from evidence.judge import side_of, tests_of
+from evidence.model import (
+    Attempt,
+    Condition,
+    ConditionDecision,
+    Decision,
+    Facts,
+    MetricFact,
+    MetricWithin,
+    PatternAbsent,
+    Plan,
+    Signal,
+    TestPassed,
+)
+
+Tail = Callable[[str], bytes]
+"""The end of the log of a cell's last attempt; empty where there is none."""
+TAIL_BYTES = 256 * 1024
+"""Bytes at the end of a log in which a failure is looked for."""
+LINES_MAX = 200
+"""Lines that tell of a failure; more of them say nothing new."""
+LAST_LINES = 5
+"""Lines taken from the end of a log in which none tells of a failure."""
+
+_TELLING = re.compile(
+    r"(?i)(?<![a-z])(errors?|fail(?:ed|ure|ures|s|ing)?|fatal|panic(?:ked)?|exception|assert\w*"
+    r"|denied|refused|not found|no such|undefined|unexpected|violat\w+|E )(?![a-z])"
+    r"|[A-Z]\w+(?:Error|Exception|Warning)\b"
+)
+_COUNT = re.compile(r"(?<![\w.])\d+(?= (?:passed|skipped|deselected|warnings?|tests?|files?|ok)\b)")
+
+
+def fingerprint(signal: Signal, plan: Plan, facts: Facts, decision: Decision, tail: Tail) -> str:
+    """Return the SHA-256 of what a signal fails at, in hex; empty where it does not fail.
+
+    `decision` is the one derived without what people brought.
+    """
+    decided = {item.id: item for item in decision.signals}.get(signal.id)
+    if decided is None or decided.status == "GO":
+        return ""
+    results = {cell.cell: cell for cell in decision.cells}
+    failed = [
+        _failure(condition, answer, facts)
+        for condition, answer in zip(signal.conditions, decided.conditions, strict=True)
+        if answer.answer != "met"
+    ]
+    cells = sorted(
+        {
+            name
+            for condition, answer in zip(signal.conditions, decided.conditions, strict=True)
+            if answer.answer != "met"
+            for name in getattr(condition, "cells", ())
+            if name in results and not results[name].passed
+        }
+    )
+    told = [[name, results[name].result, telling_lines(tail(name))] for name in cells]
+    return chain.sha256(codec.compact([signal.id, failed, told]))
+
+
+def _failure(condition: Condition, answer: ConditionDecision, facts: Facts) -> list[Any]:
+    detail: list[Any] = []
+    if isinstance(condition, TestPassed):
+        tests = tests_of(facts, condition)
+        detail = sorted([test.cell, test.key, test.outcome] for test in tests)
+        detail = [item for item in detail if item[2] != "passed"]
+    elif isinstance(condition, MetricWithin):
+        values = [fact.value for fact in facts.metrics if _asked(fact, condition)]
+        detail = sorted({side_of(value, condition) for value in values})
+    elif isinstance(condition, PatternAbsent):
+        hits = (
+            fact.hits
+            for fact in facts.absent
+            if (fact.pattern, fact.inside, fact.besides)
+            == (condition.pattern, condition.inside, condition.besides)
+        )
+        detail = sorted({re.sub(r":\d+$", "", hit) for found in hits for hit in found})
+    return [codec.to_value(condition), answer.answer, detail]
+
+
+def _asked(fact: MetricFact, condition: MetricWithin) -> bool:
+    return fact.name == condition.name and fact.cell in condition.cells
+
+
+def telling_lines(log: bytes) -> list[str]:
+    """Return the lines of a log that tell of a failure, without noise, each once and sorted."""
+    said = [_COUNT.sub("<n>", line) for line in normalise.lines(log[-TAIL_BYTES:])]
+    found = sorted({line for line in said if _TELLING.search(line)})
+    return found[:LINES_MAX] if found else said[-LAST_LINES:]
+
+
+def last_logs(attempts: Iterable[Attempt]) -> dict[str, str]:
+    """Return where the log of each cell's last attempt lies."""
+    last: dict[str, Attempt] = {}
+    for attempt in attempts:
+        if attempt.cell not in last or last[attempt.cell].number < attempt.number:
+            last[attempt.cell] = attempt
+    return {name: attempt.log.path for name, attempt in last.items() if attempt.log}
+
+
+def tail_of(attempts: Sequence[Attempt], blocks: Callable[[str], Iterator[bytes]]) -> Tail:
+    """Return a `Tail` over the logs of a bundle, read block by block."""
+    logs = last_logs(attempts)
+
+    def tail(cell: str) -> bytes:
+        kept = b""
+        if cell in logs:
+            for block in blocks(logs[cell]):
+                kept = (kept + block)[-TAIL_BYTES:]
+        return kept
+
+    return tail
+''',
+)
+
+_load(
+    'trusted',
+    r'''
+"""Verification with a trust file: who signed the run, and what its sign-off amounts to.
+
+Three steps more than `verify` has, for whoever knows whom to trust. The trust file and the instant
+come from the caller; the sign-off layer is read through a `Source` of its own, and nothing in it is
+believed for being there.
+
+12. The run's checkpoint is signed by as many runners as the trust file asks for.
+13. The sign-off log is one unbroken chain about this run.
+14. Every entry of it is signed by somebody who may, and says something that holds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from evidence import (
+    chain,
+    codec,
+    dsse,
+    fingerprint,
+    layout,
+    roster,
+    signoff,
+    weigh,
+)
+from evidence.codec import Malformed
+from evidence.contents import Source
+from evidence.model import Answer, Decision, Facts, Plan, Run
+from evidence.roster import Check, Key, Roster
+from evidence.signoff import Carry
+from evidence.verify import Finding, Step
+
+STEPS = {
+    12: "the checkpoint is signed by trusted runners",
+    13: "the sign-off log is whole and about this run",
+    14: "what people signed is theirs to sign",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """The records of a run, its checkpoint, and what the sign-off layer is weighed against."""
+
+    plan: Plan
+    run: Run
+    facts: Facts
+    decision: Decision
+    decision_sha256: str
+    checkpoint: bytes
+    final_root: str
+    pages: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the steps found, what the log amounts to, and the verdict with what people brought.
+
+    `verdict` is `GO`, `GO-WITH-WAIVERS` or `NO-GO`.
+    """
+
+    steps: tuple[Step, ...]
+    weighed: weigh.Weighed
+    decision: Decision
+    verdict: str
+    as_of: str
+    warnings: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every step was checked and found nothing."""
+        return all(step.checked and not step.findings for step in self.steps)
+
+
+def layer_of(bundle: str, plan: Plan) -> str:
+    """Return the folder of a run's sign-off, given the absolute path of its bundle.
+
+    Empty where the bundle does not lie where runs are put, and somebody has to say where.
+    """
+    head, found, rest = bundle.rstrip("/").rpartition(f"/{plan.audit.id}/{plan.label}")
+    return layout.sign_off_folder(head, plan.audit.id, plan.label) if found and not rest else ""
+
+
+def records(bundle: Source) -> Sealed:
+    """Return what of a bundle a sign-off is about.
+
+    Raises:
+        Malformed: a record cannot be read.
+    """
+    decided = bundle.read(layout.DECISION)
+    note = bundle.read(layout.CHECKPOINT)
+    pages = {
+        name: chain.sha256(bundle.read(name))
+        for name in sorted(bundle.names())
+        if name == layout.REPORT or name.startswith(f"{layout.DOCUMENTS}/")
+    }
+    return Sealed(
+        codec.read(Plan, bundle.read(layout.PLAN), layout.PLAN),
+        codec.read(Run, bundle.read(layout.RUN), layout.RUN),
+        codec.read(Facts, bundle.read(layout.FACTS), layout.FACTS),
+        codec.read(Decision, decided, layout.DECISION),
+        chain.sha256(decided),
+        note,
+        chain.checkpoint_of(note).final_root,
+        pages,
+    )
+
+
+def case_of(
+    run: Sealed,
+    bundle: Source,
+    layer: Source,
+    book: Roster,
+    as_of: str,
+    *,
+    check: Check = roster.check_ed25519,
+) -> weigh.Case:
+    """Return what a run's sign-off log is weighed against, at an instant."""
+    tail = fingerprint.tail_of(run.run.attempts, bundle.blocks)
+    by_id = {signal.id: signal for signal in run.plan.signals}
+    known: dict[str, str] = {}
+
+    def failure(signal: str) -> str:
+        if signal not in known:
+            known[signal] = fingerprint.fingerprint(
+                by_id[signal], run.plan, run.facts, run.decision, tail
+            )
+        return known[signal]
+
+    runners = tuple(key.person for key in note_signers(layer, run, book, check)[0])
+    return weigh.Case(
+        plan=run.plan,
+        facts=run.facts,
+        decision=run.decision,
+        decision_sha256=run.decision_sha256,
+        final_root=run.final_root,
+        pages=run.pages,
+        roster=book,
+        as_of=as_of,
+        fingerprint=failure,
+        attached=lambda digest: _digest_of(layer, f"{layout.ATTACHED}/{digest}"),
+        carried=lambda record: _carried(layer, record),
+        check=check,
+        runners=runners,
+    )
+
+
+def _digest_of(layer: Source, name: str) -> str:
+    hasher = chain.new_sha256()
+    try:
+        for block in layer.blocks(name):
+            hasher.update(block)
+    except Malformed:
+        return ""
+    return hasher.hexdigest()
+
+
+def _carried(layer: Source, record: Carry) -> tuple[Answer, str]:
+    """The proof of carried evidence, as it was signed. Its git objects are checked by `carry`."""
+    if _digest_of(layer, f"{layout.CARRIED}/{record.proof}") != record.proof:
+        return "broken", f"the proof for {record.command} is gone or was changed"
+    return "met", f"evidence of {record.command} in {record.run} still holds"
+
+
+# --- who signed the run ---------------------------------------------------------------------------
+
+
+def note_signers(
+    layer: Source, run: Sealed, book: Roster, check: Check = roster.check_ed25519
+) -> tuple[tuple[Key, ...], tuple[str, ...]]:
+    """Return the runners whose keys signed the checkpoint, and why others do not count.
+
+    A key counts that may speak as a runner at the end of the run.
+    """
+    try:
+        text, signatures = dsse.read_note(layer.read(layout.CHECKPOINT), layout.CHECKPOINT)
+    except Malformed as error:
+        return (), (f"{error.place}: {error.problem}",)
+    if text != run.checkpoint:
+        return (), ("the signed checkpoint is not the one of this bundle",)
+    good: dict[str, Key] = {}
+    refused: list[str] = []
+    for name, hint, signature in signatures:
+        named = [key for key in book.key if key.scheme == "ed25519" and _names(key, name, hint)]
+        if not named:
+            refused.append(f"a key called {name:.80} signed that is not in the trust file")
+        for key in named:
+            why = roster.may(key, roster.RUNNER, run.run.end_utc)
+            if not check(key, text, signature):
+                refused.append(f"the signature of {key.person} is not over this checkpoint")
+            elif why:
+                refused.append(why)
+            else:
+                good[key.id] = key
+    return tuple(good.values()), tuple(refused)
+
+
+def _names(key: Key, name: str, hint: bytes) -> bool:
+    return dsse.note_key(name, bytes.fromhex(key.public)) == hint
+
+
+# --- the steps ------------------------------------------------------------------------------------
+
+
+def verify_trust(
+    bundle: Source,
+    layer: Source,
+    book: Roster,
+    as_of: str,
+    *,
+    check: Check = roster.check_ed25519,
+) -> Report:
+    """Return what steps 12 to 14 find. The bundle itself was verified before.
+
+    Raises:
+        Malformed: a record of the bundle cannot be read.
+    """
+    run = records(bundle)
+    log, log_findings = _log(layer)
+    case = case_of(run, bundle, layer, book, as_of, check=check)
+    weighed = weigh.weigh(log, case)
+    decision, verdict = weigh.decide(case, weighed)
+    steps = (
+        _runner_step(layer, run, book, check),
+        Step(13, STEPS[13], True, tuple(log_findings)),
+        _entries_step(weighed),
+    )
+    warnings = tuple(weigh.with_roster_of_now(weighed, book, as_of))
+    return Report(steps, weighed, decision, verdict, as_of, (*weighed.lint, *warnings))
+
+
+def _log(layer: Source) -> tuple[signoff.Log, list[Finding]]:
+    if layout.SIGN_OFF_LOG not in set(layer.names()):
+        return signoff.read_log(b""), []
+    try:
+        log = signoff.read_log(layer.read(layout.SIGN_OFF_LOG))
+    except Malformed as error:
+        return signoff.read_log(b""), [Finding(layout.SIGN_OFF_LOG, error.problem)]
+    return log, [Finding(layout.SIGN_OFF_LOG, problem) for problem in log.problems]
+
+
+def _runner_step(layer: Source, run: Sealed, book: Roster, check: Check) -> Step:
+    keys, refused = note_signers(layer, run, book, check)
+    people = len({key.person for key in keys})
+    needed = book.people_for(roster.RUNNER, 1)
+    findings = [Finding(layout.CHECKPOINT, why) for why in refused]
+    if people < needed:
+        lacking = f"{people} of {needed} trusted runners signed it"
+        findings.append(Finding(layout.CHECKPOINT, lacking))
+    return Step(12, STEPS[12], True, tuple(findings))
+
+
+def _entries_step(weighed: weigh.Weighed) -> Step:
+    """Not checked, and so never OK, where a scheme is used that nobody here can check."""
+    findings = [
+        Finding(f"{layout.SIGN_OFF_LOG} line {weight.entry.number + 1}", weight.reason)
+        for weight in weighed.weights
+        if weight.standing in ("refused", "unchecked", "orphan")
+    ]
+    checked = all(weight.standing != "unchecked" for weight in weighed.weights)
+    return Step(14, STEPS[14], checked, tuple(findings))
+
+
+# --- told -----------------------------------------------------------------------------------------
+
+
+def lines(report: Report) -> list[str]:
+    """Return a report as plain lines: the entries, then the verdict with what people brought."""
+    text = [
+        f"{weight.entry.number + 1:>4}  {weight.standing:<10}  {title(weight.entry.record)}"
+        + (f": {weight.reason}" if weight.reason else "")
+        for weight in report.weighed.weights
+    ]
+    text += [f"warning: {warning}" for warning in report.warnings]
+    text.append(f"decision with sign-off, as of {report.as_of}: {report.verdict}")
+    return text
+
+
+def title(record: signoff.Record) -> str:
+    """Return an entry as a few words."""
+    kind, who = type(record).__name__.lower(), f"by {record.person} as {record.role}"
+    if isinstance(record, signoff.Approval):
+        gates = ", ".join(str(seen.gate) for seen in record.gates)
+        return f"{kind} {who} of gates {gates}"
+    if isinstance(record, signoff.Attachment):
+        return f"{kind} {who} of {record.artifact} for {record.signal}"
+    if isinstance(record, signoff.Waiver):
+        return f"{kind} {who} of {record.signal} until {record.until_utc}"
+    if isinstance(record, signoff.Withholding):
+        return f"{kind} {who} of {record.path}"
+    if isinstance(record, signoff.Carry):
+        return f"{kind} {who} of {record.command} from {record.run}"
+    return f"{kind} {who} of entry {record.entry:.16}"
+
+
+def value(report: Report) -> dict[str, Any]:
+    """Return a report as a JSON value."""
+    return {
+        "ok": report.ok,
+        "verdict": report.verdict,
+        "as_of": report.as_of,
+        "steps": codec.to_value(report.steps),
+        "entries": [
+            {
+                "line": weight.entry.number + 1,
+                "digest": weight.entry.digest,
+                "kind": type(weight.entry.record).__name__.lower(),
+                "standing": weight.standing,
+                "reason": weight.reason,
+                "person": weight.entry.record.person,
+                "role": weight.entry.record.role,
+                "signed_utc": weight.entry.record.signed_utc,
+            }
+            for weight in report.weighed.weights
+        ],
+        "waived": codec.to_value(report.weighed.brought.waived),
+        "warnings": list(report.warnings),
+        "decision": codec.to_value(report.decision),
+    }
+''',
+)
+
+_load(
     'account',
     r'''
 """What a verification found, told to people and to machines.
@@ -3114,7 +5014,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from evidence import codec, seal
+from evidence import codec, seal, trusted
 from evidence.verify import Report, Step
 
 _ROOTS = {
@@ -3123,9 +5023,13 @@ _ROOTS = {
 }
 
 
-def lines(report: Report) -> list[str]:
-    """Return a report as plain lines: one per step, one per finding, the verdict last."""
-    text = [line for step in report.steps for line in _of_step(step)]
+def lines(report: Report, trust: trusted.Report | None = None) -> list[str]:
+    """Return a report as plain lines: one per step, one per finding, the verdict last.
+
+    `trust` is what the steps with a trust file found, where there was one.
+    """
+    steps = (*report.steps, *(trust.steps if trust else ()))
+    text = [line for step in steps for line in _of_step(step)]
     if report.expected and report.ok:
         text.append(f"expected root is the {report.expected} root: {_ROOTS[report.expected]}")
     elif report.expected:
@@ -3134,8 +5038,15 @@ def lines(report: Report) -> list[str]:
         text.append("consistent in itself; with --expect-root ROOT an edit of everything shows too")
     if report.decision is not None:
         text.append(f"decision, derived again: {report.decision.verdict}")
-    text.append("VERIFIED" if report.ok else "NOT VERIFIED")
+    if trust:
+        text += map(_visible, trusted.lines(trust))
+    text.append("VERIFIED" if holds(report, trust) else "NOT VERIFIED")
     return text
+
+
+def holds(report: Report, trust: trusted.Report | None = None) -> bool:
+    """Return whether every step was checked and found nothing."""
+    return report.ok and (trust is None or trust.ok)
 
 
 def _of_step(step: Step) -> Iterator[str]:
@@ -3151,16 +5062,17 @@ def _visible(text: str) -> str:
     return "".join(char if char.isprintable() else seal.escape(char) for char in text)
 
 
-def value(report: Report) -> dict[str, Any]:
-    """Return a report as a JSON value."""
-    return {
-        "ok": report.ok,
+def value(report: Report, trust: trusted.Report | None = None) -> dict[str, Any]:
+    """Return a report as a JSON value; `sign_off` only with a trust file."""
+    told = {
+        "ok": holds(report, trust),
         "plan_root": report.plan_root,
         "final_root": report.final_root,
         "expected": report.expected,
         "verdict": report.decision.verdict if report.decision else None,
         "steps": codec.to_value(report.steps),
     }
+    return told if trust is None else {**told, "sign_off": trusted.value(trust)}
 ''',
 )
 
@@ -3299,7 +5211,7 @@ def in_threads(function: Callable[[T], R], items: Iterable[T]) -> Iterable[R]:
 ''',
 )
 
-from evidence import account, codec, folder, verify  # noqa: E402
+from evidence import account, codec, folder, layout, model, roster, trusted, verify  # noqa: E402
 
 
 def main(words):
@@ -3312,6 +5224,9 @@ def main(words):
     parser = argparse.ArgumentParser(prog="verify.py", description="Verify an audit bundle.")
     parser.add_argument("bundle", nargs="?", default=here, help="its folder; default: this one")
     parser.add_argument("--expect-root", metavar="HEX", help="plan root or final root")
+    parser.add_argument("--trust", metavar="FILE", help="your trust file: who may sign as what")
+    parser.add_argument("--sign-off", metavar="DIR", help="the run's sign-off; default: beside it")
+    parser.add_argument("--as-of", metavar="UTC", help="the instant to weigh at; default: now")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     options = parser.parse_args(words)
     if not os.path.isdir(options.bundle):
@@ -3321,12 +5236,32 @@ def main(words):
         parser.error("a root has 64 hex digits: --expect-root " + ascii(root[:80]))
     source = folder.Folder(options.bundle)
     report = verify.verify(source, expect_root=root or "", each=folder.in_threads)
+    trust = None
+    if options.trust is not None:
+        try:
+            trust = sign_off(options, source)
+        except (OSError, ValueError) as error:
+            parser.error("the sign-off cannot be weighed: " + ascii(str(error)[:300]))
     if options.json:
-        text = codec.encode(account.value(report))
+        text = codec.encode(account.value(report, trust))
     else:
-        text = ("\n".join(account.lines(report)) + "\n").encode("utf-8", "replace")
+        text = ("\n".join(account.lines(report, trust)) + "\n").encode("utf-8", "replace")
     sys.stdout.buffer.write(text)
-    return 0 if report.ok else 3
+    return 0 if account.holds(report, trust) else 3
+
+
+def sign_off(options, source):
+    import datetime
+    import os
+
+    with open(options.trust, "rb") as stream:
+        book = roster.read(stream.read(), options.trust)
+    plan = codec.read(model.Plan, source.read(layout.PLAN), layout.PLAN)
+    where = options.sign_off or trusted.layer_of(os.path.abspath(options.bundle), plan)
+    if not where or not os.path.isdir(where):
+        raise ValueError("its sign-off folder is not there; name it with --sign-off")
+    now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return trusted.verify_trust(source, folder.Folder(where), book, options.as_of or now)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,319 @@
+"""Verification with a trust file: who signed the run, and what its sign-off amounts to.
+
+Three steps more than `verify` has, for whoever knows whom to trust. The trust file and the instant
+come from the caller; the sign-off layer is read through a `Source` of its own, and nothing in it is
+believed for being there.
+
+12. The run's checkpoint is signed by as many runners as the trust file asks for.
+13. The sign-off log is one unbroken chain about this run.
+14. Every entry of it is signed by somebody who may, and says something that holds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from evidence import (
+    chain,
+    codec,
+    dsse,
+    fingerprint,
+    layout,
+    roster,
+    signoff,
+    weigh,
+)
+from evidence.codec import Malformed
+from evidence.contents import Source
+from evidence.model import Answer, Decision, Facts, Plan, Run
+from evidence.roster import Check, Key, Roster
+from evidence.signoff import Carry
+from evidence.verify import Finding, Step
+
+STEPS = {
+    12: "the checkpoint is signed by trusted runners",
+    13: "the sign-off log is whole and about this run",
+    14: "what people signed is theirs to sign",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """The records of a run, its checkpoint, and what the sign-off layer is weighed against."""
+
+    plan: Plan
+    run: Run
+    facts: Facts
+    decision: Decision
+    decision_sha256: str
+    checkpoint: bytes
+    final_root: str
+    pages: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the steps found, what the log amounts to, and the verdict with what people brought.
+
+    `verdict` is `GO`, `GO-WITH-WAIVERS` or `NO-GO`.
+    """
+
+    steps: tuple[Step, ...]
+    weighed: weigh.Weighed
+    decision: Decision
+    verdict: str
+    as_of: str
+    warnings: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every step was checked and found nothing."""
+        return all(step.checked and not step.findings for step in self.steps)
+
+
+def layer_of(bundle: str, plan: Plan) -> str:
+    """Return the folder of a run's sign-off, given the absolute path of its bundle.
+
+    Empty where the bundle does not lie where runs are put, and somebody has to say where.
+    """
+    head, found, rest = bundle.rstrip("/").rpartition(f"/{plan.audit.id}/{plan.label}")
+    return layout.sign_off_folder(head, plan.audit.id, plan.label) if found and not rest else ""
+
+
+def records(bundle: Source) -> Sealed:
+    """Return what of a bundle a sign-off is about.
+
+    Raises:
+        Malformed: a record cannot be read.
+    """
+    decided = bundle.read(layout.DECISION)
+    note = bundle.read(layout.CHECKPOINT)
+    pages = {
+        name: chain.sha256(bundle.read(name))
+        for name in sorted(bundle.names())
+        if name == layout.REPORT or name.startswith(f"{layout.DOCUMENTS}/")
+    }
+    return Sealed(
+        codec.read(Plan, bundle.read(layout.PLAN), layout.PLAN),
+        codec.read(Run, bundle.read(layout.RUN), layout.RUN),
+        codec.read(Facts, bundle.read(layout.FACTS), layout.FACTS),
+        codec.read(Decision, decided, layout.DECISION),
+        chain.sha256(decided),
+        note,
+        chain.checkpoint_of(note).final_root,
+        pages,
+    )
+
+
+def case_of(
+    run: Sealed,
+    bundle: Source,
+    layer: Source,
+    book: Roster,
+    as_of: str,
+    *,
+    check: Check = roster.check_ed25519,
+) -> weigh.Case:
+    """Return what a run's sign-off log is weighed against, at an instant."""
+    tail = fingerprint.tail_of(run.run.attempts, bundle.blocks)
+    by_id = {signal.id: signal for signal in run.plan.signals}
+    known: dict[str, str] = {}
+
+    def failure(signal: str) -> str:
+        if signal not in known:
+            known[signal] = fingerprint.fingerprint(
+                by_id[signal], run.plan, run.facts, run.decision, tail
+            )
+        return known[signal]
+
+    runners = tuple(key.person for key in note_signers(layer, run, book, check)[0])
+    return weigh.Case(
+        plan=run.plan,
+        facts=run.facts,
+        decision=run.decision,
+        decision_sha256=run.decision_sha256,
+        final_root=run.final_root,
+        pages=run.pages,
+        roster=book,
+        as_of=as_of,
+        fingerprint=failure,
+        attached=lambda digest: _digest_of(layer, f"{layout.ATTACHED}/{digest}"),
+        carried=lambda record: _carried(layer, record),
+        check=check,
+        runners=runners,
+    )
+
+
+def _digest_of(layer: Source, name: str) -> str:
+    hasher = chain.new_sha256()
+    try:
+        for block in layer.blocks(name):
+            hasher.update(block)
+    except Malformed:
+        return ""
+    return hasher.hexdigest()
+
+
+def _carried(layer: Source, record: Carry) -> tuple[Answer, str]:
+    """The proof of carried evidence, as it was signed. Its git objects are checked by `carry`."""
+    if _digest_of(layer, f"{layout.CARRIED}/{record.proof}") != record.proof:
+        return "broken", f"the proof for {record.command} is gone or was changed"
+    return "met", f"evidence of {record.command} in {record.run} still holds"
+
+
+# --- who signed the run ---------------------------------------------------------------------------
+
+
+def note_signers(
+    layer: Source, run: Sealed, book: Roster, check: Check = roster.check_ed25519
+) -> tuple[tuple[Key, ...], tuple[str, ...]]:
+    """Return the runners whose keys signed the checkpoint, and why others do not count.
+
+    A key counts that may speak as a runner at the end of the run.
+    """
+    try:
+        text, signatures = dsse.read_note(layer.read(layout.CHECKPOINT), layout.CHECKPOINT)
+    except Malformed as error:
+        return (), (f"{error.place}: {error.problem}",)
+    if text != run.checkpoint:
+        return (), ("the signed checkpoint is not the one of this bundle",)
+    good: dict[str, Key] = {}
+    refused: list[str] = []
+    for name, hint, signature in signatures:
+        named = [key for key in book.key if key.scheme == "ed25519" and _names(key, name, hint)]
+        if not named:
+            refused.append(f"a key called {name:.80} signed that is not in the trust file")
+        for key in named:
+            why = roster.may(key, roster.RUNNER, run.run.end_utc)
+            if not check(key, text, signature):
+                refused.append(f"the signature of {key.person} is not over this checkpoint")
+            elif why:
+                refused.append(why)
+            else:
+                good[key.id] = key
+    return tuple(good.values()), tuple(refused)
+
+
+def _names(key: Key, name: str, hint: bytes) -> bool:
+    return dsse.note_key(name, bytes.fromhex(key.public)) == hint
+
+
+# --- the steps ------------------------------------------------------------------------------------
+
+
+def verify_trust(
+    bundle: Source,
+    layer: Source,
+    book: Roster,
+    as_of: str,
+    *,
+    check: Check = roster.check_ed25519,
+) -> Report:
+    """Return what steps 12 to 14 find. The bundle itself was verified before.
+
+    Raises:
+        Malformed: a record of the bundle cannot be read.
+    """
+    run = records(bundle)
+    log, log_findings = _log(layer)
+    case = case_of(run, bundle, layer, book, as_of, check=check)
+    weighed = weigh.weigh(log, case)
+    decision, verdict = weigh.decide(case, weighed)
+    steps = (
+        _runner_step(layer, run, book, check),
+        Step(13, STEPS[13], True, tuple(log_findings)),
+        _entries_step(weighed),
+    )
+    warnings = tuple(weigh.with_roster_of_now(weighed, book, as_of))
+    return Report(steps, weighed, decision, verdict, as_of, (*weighed.lint, *warnings))
+
+
+def _log(layer: Source) -> tuple[signoff.Log, list[Finding]]:
+    if layout.SIGN_OFF_LOG not in set(layer.names()):
+        return signoff.read_log(b""), []
+    try:
+        log = signoff.read_log(layer.read(layout.SIGN_OFF_LOG))
+    except Malformed as error:
+        return signoff.read_log(b""), [Finding(layout.SIGN_OFF_LOG, error.problem)]
+    return log, [Finding(layout.SIGN_OFF_LOG, problem) for problem in log.problems]
+
+
+def _runner_step(layer: Source, run: Sealed, book: Roster, check: Check) -> Step:
+    keys, refused = note_signers(layer, run, book, check)
+    people = len({key.person for key in keys})
+    needed = book.people_for(roster.RUNNER, 1)
+    findings = [Finding(layout.CHECKPOINT, why) for why in refused]
+    if people < needed:
+        lacking = f"{people} of {needed} trusted runners signed it"
+        findings.append(Finding(layout.CHECKPOINT, lacking))
+    return Step(12, STEPS[12], True, tuple(findings))
+
+
+def _entries_step(weighed: weigh.Weighed) -> Step:
+    """Not checked, and so never OK, where a scheme is used that nobody here can check."""
+    findings = [
+        Finding(f"{layout.SIGN_OFF_LOG} line {weight.entry.number + 1}", weight.reason)
+        for weight in weighed.weights
+        if weight.standing in ("refused", "unchecked", "orphan")
+    ]
+    checked = all(weight.standing != "unchecked" for weight in weighed.weights)
+    return Step(14, STEPS[14], checked, tuple(findings))
+
+
+# --- told -----------------------------------------------------------------------------------------
+
+
+def lines(report: Report) -> list[str]:
+    """Return a report as plain lines: the entries, then the verdict with what people brought."""
+    text = [
+        f"{weight.entry.number + 1:>4}  {weight.standing:<10}  {title(weight.entry.record)}"
+        + (f": {weight.reason}" if weight.reason else "")
+        for weight in report.weighed.weights
+    ]
+    text += [f"warning: {warning}" for warning in report.warnings]
+    text.append(f"decision with sign-off, as of {report.as_of}: {report.verdict}")
+    return text
+
+
+def title(record: signoff.Record) -> str:
+    """Return an entry as a few words."""
+    kind, who = type(record).__name__.lower(), f"by {record.person} as {record.role}"
+    if isinstance(record, signoff.Approval):
+        gates = ", ".join(str(seen.gate) for seen in record.gates)
+        return f"{kind} {who} of gates {gates}"
+    if isinstance(record, signoff.Attachment):
+        return f"{kind} {who} of {record.artifact} for {record.signal}"
+    if isinstance(record, signoff.Waiver):
+        return f"{kind} {who} of {record.signal} until {record.until_utc}"
+    if isinstance(record, signoff.Withholding):
+        return f"{kind} {who} of {record.path}"
+    if isinstance(record, signoff.Carry):
+        return f"{kind} {who} of {record.command} from {record.run}"
+    return f"{kind} {who} of entry {record.entry:.16}"
+
+
+def value(report: Report) -> dict[str, Any]:
+    """Return a report as a JSON value."""
+    return {
+        "ok": report.ok,
+        "verdict": report.verdict,
+        "as_of": report.as_of,
+        "steps": codec.to_value(report.steps),
+        "entries": [
+            {
+                "line": weight.entry.number + 1,
+                "digest": weight.entry.digest,
+                "kind": type(weight.entry.record).__name__.lower(),
+                "standing": weight.standing,
+                "reason": weight.reason,
+                "person": weight.entry.record.person,
+                "role": weight.entry.record.role,
+                "signed_utc": weight.entry.record.signed_utc,
+            }
+            for weight in report.weighed.weights
+        ],
+        "waived": codec.to_value(report.weighed.brought.waived),
+        "warnings": list(report.warnings),
+        "decision": codec.to_value(report.decision),
+    }
