@@ -53,6 +53,11 @@ _ENVIRONMENT = {
 }
 _KEPT = {"GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_SYSTEM", "GIT_EXEC_PATH"}
 """Variables of the caller that say where git and the user's settings lie, not which repository."""
+_SIGNATURES = (
+    *("gpg.program=gpg", "gpg.openpgp.program=gpg", "gpg.x509.program=gpgsm"),
+    *("gpg.ssh.program=ssh-keygen", "gpg.ssh.revocationFile=/dev/null", "gpg.minTrustLevel=fully"),
+)
+"""What checks a signature: the repository's own settings could name any program."""
 _FILTERS = r"^filter\..*\.(clean|smudge|process)$"
 _HARMLESS_FILTER = "git-lfs"
 _PIPE = -1
@@ -237,11 +242,8 @@ class Repository:
             step = "name a branch, tag or commit that `git log` shows"
             if self.shallow:
                 step = "this clone is shallow: run `git fetch --unshallow --tags`, then try again"
-            raise Invalid(
-                f"the revision cannot be looked up rev=`{rev}`",
-                place=str(self.root),
-                next_step=step,
-            )
+            problem = f"the revision cannot be looked up rev=`{rev}`"
+            raise Invalid(problem, place=str(self.root), next_step=step)
         return commit
 
     def is_ancestor(self, a: str, b: str) -> bool | None:
@@ -290,6 +292,27 @@ class Repository:
             waiting.extend(
                 child for mode, _, child in tree_entries(data, len(sha) // 2) if mode == b"40000"
             )
+
+    def tag(self, name: str) -> tuple[str, str, bytes] | None:
+        """Return id, type and bytes of what a tag names; None when it leads to no commit.
+
+        The type is `tag` when the tag is annotated. Costs no process of its own.
+        """
+        if self.commit(f"refs/tags/{name}") is None:
+            return None
+        with self._lock:
+            found, kind, _ = self._ask("--batch-check", f"refs/tags/{name}")
+        return found, kind, self._object(found, kind)
+
+    def verify_tag(self, tag: str, allowed_signers: str) -> tuple[int, str]:
+        """Return git's exit code and words on the signature of a tag object, named by its id.
+
+        `allowed_signers` is the path of a file as `ssh-keygen` reads it. Costs some processes.
+        """
+        settings = (*_SIGNATURES, f"gpg.ssh.allowedSignersFile={allowed_signers}")
+        options = (*self._options, *(word for item in settings for word in ("-c", item)))
+        status, _, problem = _run(self._git, options, ["verify-tag", "--raw", tag])
+        return status, problem
 
     def _tree_of(self, commit: str) -> str:
         return _commit_fields(self._object(commit, "commit").decode("utf-8", "replace"))[0]
@@ -350,11 +373,8 @@ class Repository:
 
     def _unreadable(self, sha: str, why: str) -> Unavailable:
         step = "run `git fsck` there; a partial clone needs its objects fetched first"
-        return Unavailable(
-            f"git cannot read an object, {why} object=`{sha}`",
-            place=str(self.root),
-            next_step=step,
-        )
+        problem = f"git cannot read an object, {why} object=`{sha}`"
+        return Unavailable(problem, place=str(self.root), next_step=step)
 
     def _status(self) -> _Status:
         if self.bare:
