@@ -32,6 +32,8 @@ COMMANDS = {
     "replay": "run some cells of a sealed run again, chosen by a nonce",
     "check": "find what a gate tracker claims and its evidence does not carry",
     "import": "turn a gate tracker into an audit.toml and its claims",
+    "export": "write a run as JUnit, SARIF, CTRF, OSCAL or CycloneDX",
+    "ingest": "read evidence that others made, or convert it for a cell",
     "history": "ask about many runs at once: trends, flaky cells, time to green",
     "doctor": "say what this machine and this repository lack for an audit",
 }
