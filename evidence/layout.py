@@ -33,6 +33,8 @@ LOCK = ".lock"
 
 SIGN_OFF_LOG = "log.jsonl"
 """The sign-off log, in the sign-off folder of a run."""
+SIGN_OFF_CHECKPOINT = "log.checkpoint"
+"""How far the sign-off log had come, to be kept elsewhere."""
 ATTACHED = "attached"
 """Files that people brought, in the sign-off folder of a run, each called by its SHA-256."""
 CARRIED = "carried"

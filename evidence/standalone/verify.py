@@ -348,6 +348,8 @@ LOCK = ".lock"
 
 SIGN_OFF_LOG = "log.jsonl"
 """The sign-off log, in the sign-off folder of a run."""
+SIGN_OFF_CHECKPOINT = "log.checkpoint"
+"""How far the sign-off log had come, to be kept elsewhere."""
 ATTACHED = "attached"
 """Files that people brought, in the sign-off folder of a run, each called by its SHA-256."""
 CARRIED = "carried"
@@ -2579,7 +2581,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -2672,6 +2674,9 @@ class _Case:
     decision: Decision | None = None
     sealed: Seal | None = None
     point: Checkpoint | None = None
+    logs: Sequence[Log] = ()
+    log_problems: Iterable[str] = ()
+    """What `contents.log_problem` says of each log: asked for early, wanted late."""
     attempts: tuple[bytes, ...] = ()
     """The canonical bytes of the attempts of the run."""
     hashed: dict[str, str] = field(default_factory=dict)
@@ -2743,11 +2748,14 @@ def _records(case: _Case) -> None:
     case.names = frozenset(case.source.names())
     case.point = _try(case, layout.CHECKPOINT, chain.checkpoint_of)
     for name, attribute, cls in (
-        (layout.PLAN, "plan", Plan),
         (layout.RUN, "run", Run),
+        (layout.PLAN, "plan", Plan),
         (layout.FACTS, "facts", Facts),
     ):
         setattr(case, attribute, _try(case, name, partial(codec.read, cls)))
+        if case.run and not case.logs:
+            case.logs = _logs_of(case.run)
+            case.log_problems = case.each(partial(contents.log_problem, case.source), case.logs)
     case.attempts = seal.encoded(case.run) if case.run else ()
     case.decision = _try(case, layout.DECISION, lambda data: _decision_in(case, data))
     case.sealed = _try(case, layout.SEAL, lambda data: _seal_in(case, data))
@@ -2912,16 +2920,13 @@ def _completeness(case: _Case) -> None:
 
 def _logs(case: _Case) -> None:
     """Step 5."""
-    run = case.run
-    assert run
-    logs = [attempt.log for attempt in run.attempts if attempt.log is not None]
-
-    def problem(log: Log) -> str:
-        return contents.log_problem(case.source, log)
-
-    for log, wrong in zip(logs, case.each(problem, logs), strict=True):
+    for log, wrong in zip(case.logs, case.log_problems, strict=True):
         if wrong:
             case.find(log.path, wrong)
+
+
+def _logs_of(run: Run) -> list[Log]:
+    return [attempt.log for attempt in run.attempts if attempt.log is not None]
 
 
 def _files(case: _Case) -> None:
@@ -5088,10 +5093,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pickle
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from evidence.codec import Malformed
 from evidence.contents import BLOCK_BYTES
@@ -5103,6 +5109,8 @@ RECORD_BYTES_MAX = 1 << 30
 """Largest file that is read whole (records, tables); logs and artifacts come in blocks."""
 
 
+FORK_ITEMS_MIN = 512
+"""Items from which processes are faster than threads."""
 BATCH_FILES = 16
 """Files that a thread takes at a time."""
 
@@ -5198,6 +5206,53 @@ def _next(handle: int, name: str, size: int) -> bytes:
     return data
 
 
+def in_workers(function: Callable[[T], R], items: Iterable[T]) -> Iterable[R]:
+    """Like `in_threads`, and begun at once while the caller goes on with something else.
+
+    Many items are shared among forks of this process: threads would wait for the interpreter lock
+    at each of several calls per file as long as the caller computes. `function` and the items need
+    not be sendable, results must be. For single-threaded programs.
+    """
+    todo = list(items)
+    if len(todo) < FORK_ITEMS_MIN:
+        return in_threads(function, todo)
+    count = os.cpu_count() or 1
+    pipes = [_forked(function, todo[first::count]) for first in range(count)]
+    return _collected(function, todo, pipes)
+
+
+def _forked(function: Callable[[T], R], share: Sequence[T]) -> tuple[int, BinaryIO]:
+    """A process that answers for its share, and where its answer comes from."""
+    source, sink = os.pipe()
+    child = os.fork()
+    if child:
+        os.close(sink)
+        return child, open(source, "rb")
+    try:
+        os.close(source)
+        with open(sink, "wb") as stream:
+            pickle.dump([function(item) for item in share], stream)
+    finally:
+        os._exit(0)
+
+
+def _collected(
+    function: Callable[[T], R], todo: Sequence[T], pipes: Sequence[tuple[int, BinaryIO]]
+) -> Iterator[R]:
+    """The answers in the order of the items; the share of a process that died is done here."""
+    answers: list[Sequence[R]] = []
+    for first, (child, stream) in enumerate(pipes):
+        with stream:
+            said = stream.read()
+        os.waitpid(child, 0)
+        try:
+            answers.append(pickle.loads(said))  # noqa: S301  (what a fork of ourselves wrote)
+        except (EOFError, pickle.UnpicklingError):
+            answers.append([function(item) for item in todo[first :: len(pipes)]])
+    for number in range(len(todo)):
+        yield answers[number % len(pipes)][number // len(pipes)]
+
+
 def in_threads(function: Callable[[T], R], items: Iterable[T]) -> Iterable[R]:
     """Like `map`, on all processors: hashing gives the interpreter lock away.
 
@@ -5235,7 +5290,7 @@ def main(words):
     if root is not None and (len(root) != 64 or set(root.lower()) - set("0123456789abcdef")):
         parser.error("a root has 64 hex digits: --expect-root " + ascii(root[:80]))
     source = folder.Folder(options.bundle)
-    report = verify.verify(source, expect_root=root or "", each=folder.in_threads)
+    report = verify.verify(source, expect_root=root or "", each=folder.in_workers)
     trust = None
     if options.trust is not None:
         try:

@@ -1,0 +1,248 @@
+"""The sign-off of a run on the disk: read, weighed, and appended to, one durable line at a time.
+
+Here lies everything that touches the sign-off folder; what its entries mean is `evidence.signoff`
+and `evidence.weigh`. The run's own folder is never written to. A line is written under a lock and
+only behind the line that its signer saw; a tail that a crash cut off was never acknowledged, and is
+taken away before the next line is written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from audit import runs
+from audit.errors import Conflict, Corrupt, Invalid
+from audit.runner.files import sync_folder, unwritable
+from evidence import archive, codec, dsse, layout, roster, signoff, trusted
+from evidence.codec import Malformed
+from evidence.folder import Folder
+from evidence.roster import Check, Roster
+from evidence.signoff import Log, Record
+
+TRUST = "audit-trust.toml"
+"""The trust file at the root of a repository, where no other is named."""
+ATTACHED_BYTES_MAX = 1 << 30
+"""Largest file that can be attached."""
+_COPY_BYTES = 1 << 20
+
+
+class Signer(Protocol):
+    """Somebody who can sign: the private key stays behind `sign`."""
+
+    @property
+    def keyid(self) -> str:
+        """The id of the key in the trust file."""
+        ...
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the signature over a message."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """A sealed run and its sign-off log, as they were read."""
+
+    run: Path
+    folder: Path
+    sealed: trusted.Sealed
+    log: Log
+
+    @property
+    def layer(self) -> Folder:
+        """The sign-off folder as a source of bytes."""
+        return Folder(str(self.folder))
+
+    def at(self) -> signoff.At:
+        """Return where the next entry stands."""
+        return signoff.next_at(self.log, self.sealed.plan, self.sealed.final_root)
+
+
+def open_book(run: Path, folder: Path | None = None) -> Book:
+    """Return the sign-off of a finished run; an empty one where nobody has signed.
+
+    Raises:
+        Invalid: the run was not finished, or its sign-off folder has to be named.
+        Corrupt: a record of the run, or the log, cannot be read.
+    """
+    runs.load(run)
+    try:
+        sealed = trusted.records(Folder(str(run)))
+    except Malformed as error:
+        raise Corrupt(str(error), place=str(run), next_step=f"arco-audit verify {run}") from error
+    where = folder or _beside(run, sealed)
+    return Book(run, where, sealed, _read(where))
+
+
+def _beside(run: Path, sealed: trusted.Sealed) -> Path:
+    found = trusted.layer_of(run.resolve().as_posix(), sealed.plan)
+    if not found:
+        raise Invalid(
+            "this run does not lie where runs are put, so its sign-off is not beside it",
+            place=str(run),
+            next_step="name the folder with --sign-off DIR",
+        )
+    return Path(found)
+
+
+def _read(folder: Path) -> Log:
+    path = folder / layout.SIGN_OFF_LOG
+    try:
+        if not path.exists():
+            return signoff.read_log(b"")
+        if path.stat().st_size > signoff.LOG_BYTES_MAX:
+            raise Corrupt(f"is larger than {signoff.LOG_BYTES_MAX} bytes", place=str(path))
+        return signoff.read_log(path.read_bytes())
+    except OSError as error:
+        raise Corrupt(f"cannot be read: {error.strerror}", place=str(path)) from error
+
+
+def roster_of(path: Path) -> Roster:
+    """Return the roster in a trust file.
+
+    Raises:
+        Invalid: it is not there or holds what cannot be.
+    """
+    try:
+        return roster.read(path.read_bytes(), path.name)
+    except OSError as error:
+        raise Invalid(
+            f"the trust file cannot be read: {(error.strerror or str(error)).lower()}",
+            place=str(path),
+            next_step="arco-audit keygen writes one; --trust FILE names another",
+        ) from error
+    except Malformed as error:
+        raise Invalid(
+            error.problem, place=error.place, next_step="correct the trust file"
+        ) from error
+
+
+def weighed(
+    book: Book, book_of_keys: Roster, as_of: str, check: Check = roster.check_ed25519
+) -> trusted.Report:
+    """Return what a run's sign-off amounts to at an instant; the run is not verified here."""
+    bundle = Folder(str(book.run))
+    return trusted.verify_trust(bundle, book.layer, book_of_keys, as_of, check=check)
+
+
+def payload_of(book: Book, record: Record) -> bytes:
+    """Return the bytes that are signed for an entry, wrapped by DSSE's pre-authentication."""
+    return signoff.statement_of(record, book.sealed.plan, book.sealed.decision_sha256)
+
+
+def append(book: Book, record: Record, signers: Sequence[Signer]) -> Book:
+    """Sign an entry and append it; return the book with it. Two fsyncs, and one more at first.
+
+    `record.at` has to be `book.at()`: what is signed names the line before it.
+
+    Raises:
+        Conflict: somebody else appended meanwhile; nothing was written.
+        Corrupt: the log does not hold together; nothing is appended to such a one.
+        Unavailable: the disk says no.
+    """
+    payload = payload_of(book, record)
+    message = dsse.pae(dsse.PAYLOAD_TYPE, payload)
+    signatures = tuple(dsse.Signature(one.keyid, one.sign(message)) for one in signers)
+    line = signoff.line_of(payload, signatures)
+    path = book.folder / layout.SIGN_OFF_LOG
+    try:
+        book.folder.mkdir(parents=True, exist_ok=True)
+        with archive.hold(book.folder):
+            return _append(book, path, record, line)
+    except archive.Busy as error:
+        raise _meanwhile(path) from error
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def _append(book: Book, path: Path, record: Record, line: bytes) -> Book:
+    data = path.read_bytes() if path.exists() else b""
+    whole = data[: data.rfind(b"\n") + 1]
+    log = signoff.read_log(whole)
+    if log.problems:
+        raise Corrupt(
+            f"nothing is appended to a log that does not hold together: {log.problems[0]}",
+            place=str(path),
+            next_step="restore it from where it is kept, or move it away and sign again",
+        )
+    if (record.at.number, record.at.previous) != (log.size, log.head):
+        raise _meanwhile(path)
+    with path.open("r+b" if data else "wb") as stream:
+        stream.truncate(len(whole))
+        stream.seek(len(whole))
+        stream.write(line)
+        stream.flush()
+        os.fsync(stream.fileno())
+    if not data:
+        sync_folder(book.folder)
+    longer = signoff.read_log(whole + line)
+    text = signoff.checkpoint_text(book.sealed.plan, book.sealed.final_root, longer)
+    archive.put(book.folder, layout.SIGN_OFF_CHECKPOINT, text)
+    return replace(book, log=longer)
+
+
+def _meanwhile(path: Path) -> Conflict:
+    return Conflict(
+        "somebody else signs or has signed meanwhile, and nothing was written",
+        place=str(path),
+        next_step="look at what was added, then do it again",
+    )
+
+
+def keep(book: Book, file: Path) -> tuple[str, int]:
+    """Copy a file into the sign-off folder under its digest; return its SHA-256 and its bytes.
+
+    Whole or not at all, in blocks, with one fsync. A file that is there already is not written.
+
+    Raises:
+        Invalid: not a regular file, unreadable, or larger than `ATTACHED_BYTES_MAX`.
+        Unavailable: the disk says no.
+    """
+    folder = book.folder / layout.ATTACHED
+    partial = folder / f"{os.getpid()}{archive.PARTIAL_SUFFIX}"
+    try:
+        source = file.open("rb")
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise Invalid(f"cannot be read: {why}", place=str(file), next_step="name a file") from error
+    with source:
+        size = os.fstat(source.fileno()).st_size
+        if not file.is_file() or size > ATTACHED_BYTES_MAX:
+            raise Invalid(
+                f"is no regular file of at most bytes=`{ATTACHED_BYTES_MAX}`", place=str(file)
+            )
+        digest = hashlib.file_digest(source, "sha256").hexdigest()
+        source.seek(0)
+        target = folder / digest
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with partial.open("wb") as stream:
+                shutil.copyfileobj(source, stream, _COPY_BYTES)
+                stream.flush()
+                os.fsync(stream.fileno())
+            partial.rename(target)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise unwritable(target, error) from error
+    return digest, size
+
+
+def note_decision(book: Book, report: trusted.Report) -> None:
+    """Write the decision with what people brought into the sign-off folder, for whoever reads it
+    without weighing. One fsync.
+
+    Raises:
+        Unavailable: the disk says no.
+    """
+    path = book.folder / layout.DECISION
+    value = {"format_version": 1, "final_root": book.sealed.final_root, **trusted.value(report)}
+    try:
+        archive.put(book.folder, layout.DECISION, codec.encode(value))
+    except OSError as error:
+        raise unwritable(path, error) from error
