@@ -13,14 +13,15 @@ from decimal import Decimal, InvalidOperation
 
 from audit.trust.bundle import Bundle
 from audit.trust.changes import MATCHED, Change
-from audit.trust.matching import condition_name, matches
-from evidence import words
+from audit.trust.matching import condition_name
+from evidence import judge, words
 from evidence.model import (
     Condition,
     FilePresent,
     MetricWithin,
     PatternAbsent,
     Signal,
+    TestFact,
     TestPassed,
 )
 
@@ -82,11 +83,13 @@ class _Case:
             for condition, answer in zip(signal.conditions, told.conditions, strict=True)
             if answer.answer != "met"
         }
-        self.bad_tests: dict[str, list[str]] = {}
-        for change in changes:
-            if change.noun == "test" and change.kind in HIDING:
-                cell, _, key = change.place.partition(": ")
-                self.bad_tests.setdefault(cell, []).append(key)
+        hiding = (
+            change.place.partition(": ")
+            for change in changes
+            if change.noun == "test" and change.kind in HIDING
+        )
+        tests = tuple(TestFact(cell, key, "failed") for cell, _, key in hiding)
+        self.hiding = dataclasses.replace(new.facts, tests=tests)
         self.flips = [
             f"{change.place}: {change.before} → {change.after}"
             for change in changes
@@ -154,7 +157,7 @@ class _Case:
             yield from self._of("cell", cell)
         match condition:
             case TestPassed():
-                yield from self._tests(condition.cells, condition.pattern)
+                yield from self._tests(condition)
             case MetricWithin():
                 for cell in condition.cells:
                     yield from self._metric(f"{cell}: {condition.name}")
@@ -182,11 +185,11 @@ class _Case:
         for change in self.about.get(("metric", place), ()):
             yield f"metric {place}: {change.before or 'none'} → {change.after or 'none'}"
 
-    def _tests(self, cells: Sequence[str], pattern: str) -> Iterator[str]:
-        for cell in cells:
-            for key in self.bad_tests.get(cell, ()):
-                if key == "all" or matches(pattern, key):
-                    yield from self._of("test", f"{cell}: {key}")
+    def _tests(self, condition: TestPassed) -> Iterator[str]:
+        for cell in condition.cells:
+            yield from self._of("test", f"{cell}: all")
+        for fact in judge.tests_of(self.hiding, condition):
+            yield from self._of("test", f"{fact.cell}: {fact.key}")
 
     def _signal(self, name: str) -> Iterator[str]:
         signal = self.signals.get(name)

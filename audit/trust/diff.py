@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 from audit.trust import because, strictness
 from audit.trust.bundle import Bundle
 from audit.trust.changes import KINDS, MATCHED, NOUNS, Change, Diff, Kind, Noun
-from audit.trust.matching import Tests, condition_name, conditions_of
-from evidence import words
+from audit.trust.matching import condition_name, conditions_of
+from evidence import judge, words
 from evidence.model import (
     GATE_ORDER,
     STATUS_ORDER,
@@ -271,7 +271,6 @@ def _signals(old: Bundle, new: Bundle) -> Iterator[Change]:
     planned = [{signal.id: signal for signal in bundle.plan.signals} for bundle in (old, new)]
     status = [{item.id: item.status for item in bundle.decision.signals} for bundle in (old, new)]
     told = [_conditions_told(bundle) for bundle in (old, new)]
-    tests = Tests(old.facts), Tests(new.facts)
     ages = old.plan.rules.max_age_ms, new.plan.rules.max_age_ms
     for name, one, other in _paired(*planned):
         if one is None or other is None:
@@ -284,7 +283,7 @@ def _signals(old: Bundle, new: Bundle) -> Iterator[Change]:
                 continue
             place = f"{name}: {condition_name(was[0])}"
             yield from _condition(place, was, now, ages)
-            yield from _counted(place, was[0], now[0], tests)
+            yield from _counted(place, (old.facts, was[0]), (new.facts, now[0]))
         before, after = status[0][name], status[1][name]
         if before != after:
             kind = _ranked(before, after, STATUS_ORDER)
@@ -346,12 +345,13 @@ def _answer(told: ConditionDecision) -> str:
 
 
 def _counted(
-    place: str, old: Condition, new: Condition, tests: tuple[Tests, Tests]
+    place: str, old: tuple[Facts, Condition], new: tuple[Facts, Condition]
 ) -> Iterator[Change]:
     """Fewer tests behind a condition, although it may still be met; none at all is told by it."""
-    if not isinstance(old, TestPassed) or not isinstance(new, TestPassed):
-        return
-    counts = len(tests[0].matching(old)), len(tests[1].matching(new))
+    counts = [
+        len(judge.tests_of(facts, condition)) if isinstance(condition, TestPassed) else 0
+        for facts, condition in (old, new)
+    ]
     if counts[0] != counts[1] and all(counts):
         kind: Kind = "weakened" if counts[1] < counts[0] else "strengthened"
         yield Change(kind, "condition", place, MATCHED, str(counts[0]), str(counts[1]))
