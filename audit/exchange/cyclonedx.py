@@ -163,7 +163,7 @@ def _evidence(seen: Observation) -> dict[str, Any]:
     }
     if seen.logs:
         value["data"] = [
-            {"name": line(log), "contents": {"url": sources.bundle_path(log)}} for log in seen.logs
+            {"name": line(log), "contents": {"url": sources.uri(log)}} for log in seen.logs
         ]
     return value | ({"expires": seen.expires_utc} if seen.expires_utc else {})
 

@@ -123,7 +123,7 @@ def _observation(source: Source, seen: Observation) -> dict[str, Any]:
     }
     if seen.logs:
         value["relevant-evidence"] = [
-            {"href": sources.bundle_path(log), "description": "what the command printed"}
+            {"href": sources.uri(log), "description": "what the command printed"}
             for log in seen.logs
         ]
     value["collected"] = seen.collected_utc

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import quote
 
 from audit.exchange import source as sources
 from audit.exchange.source import Source, line, lines
@@ -143,7 +142,9 @@ def _locations(signal: Signal) -> list[dict[str, Any]]:
         return [logical]
     return [
         {
-            "physicalLocation": {"artifactLocation": {"uri": _uri(path), "uriBaseId": BASE}},
+            "physicalLocation": {
+                "artifactLocation": {"uri": sources.uri(path.partition("::")[0]), "uriBaseId": BASE}
+            },
             **logical,
         }
         for path in paths[:LOCATIONS_MAX]
@@ -153,11 +154,6 @@ def _locations(signal: Signal) -> list[dict[str, Any]]:
 def _is_path(text: str) -> bool:
     """Whether a text is a path below the root and neither a pattern nor prose."""
     return bool(text) and not text.startswith("/") and not set(text) & set("*?[ ")
-
-
-def _uri(path: str) -> str:
-    plain = path.partition("::")[0]
-    return quote(plain.encode("utf-8", "surrogateescape"), safe="/-._~")
 
 
 # --- invocations ----------------------------------------------------------------------------------
@@ -194,7 +190,7 @@ def _told(cell: Cell, result: str, reason: str) -> dict[str, Any]:
     value: dict[str, Any] = {
         "commandLine": line(cell.cmd),
         "arguments": [line(word) for word in cell.argv[1:]],
-        "workingDirectory": {"uri": _uri(cell.cwd), "uriBaseId": BASE},
+        "workingDirectory": {"uri": sources.uri(cell.cwd), "uriBaseId": BASE},
         "properties": {"cell": line(cell.id), "result": result, "required": cell.required},
     }
     if reason and result != "passed":

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 from audit.render import visible
 from evidence import words
@@ -181,11 +182,13 @@ def as_json(value: Any) -> bytes:
     return (json.dumps(value, indent=1, allow_nan=False) + "\n").encode("ascii")
 
 
-def bundle_path(name: str) -> str:
-    """Return the name of a file of the bundle as a relative reference (RFC 3986)."""
-    from urllib.parse import quote
-
-    return quote(name.encode("utf-8", "surrogateescape"), safe="/-._~")
+def uri(path: str) -> str:
+    """Return a path as a relative reference (RFC 3986), whatever bytes its name has."""
+    try:
+        name = path.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        name = path.encode("utf-8", "surrogatepass")
+    return quote(name, safe="/-._~")
 
 
 def log_of(attempt: Attempt) -> str:
