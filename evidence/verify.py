@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -117,6 +117,9 @@ class _Case:
     decision: Decision | None = None
     sealed: Seal | None = None
     point: Checkpoint | None = None
+    logs: Sequence[Log] = ()
+    log_problems: Iterable[str] = ()
+    """What `contents.log_problem` says of each log: asked for early, wanted late."""
     attempts: tuple[bytes, ...] = ()
     """The canonical bytes of the attempts of the run."""
     hashed: dict[str, str] = field(default_factory=dict)
@@ -188,11 +191,14 @@ def _records(case: _Case) -> None:
     case.names = frozenset(case.source.names())
     case.point = _try(case, layout.CHECKPOINT, chain.checkpoint_of)
     for name, attribute, cls in (
-        (layout.PLAN, "plan", Plan),
         (layout.RUN, "run", Run),
+        (layout.PLAN, "plan", Plan),
         (layout.FACTS, "facts", Facts),
     ):
         setattr(case, attribute, _try(case, name, partial(codec.read, cls)))
+        if case.run and not case.logs:
+            case.logs = _logs_of(case.run)
+            case.log_problems = case.each(partial(contents.log_problem, case.source), case.logs)
     case.attempts = seal.encoded(case.run) if case.run else ()
     case.decision = _try(case, layout.DECISION, lambda data: _decision_in(case, data))
     case.sealed = _try(case, layout.SEAL, lambda data: _seal_in(case, data))
@@ -357,16 +363,13 @@ def _completeness(case: _Case) -> None:
 
 def _logs(case: _Case) -> None:
     """Step 5."""
-    run = case.run
-    assert run
-    logs = [attempt.log for attempt in run.attempts if attempt.log is not None]
-
-    def problem(log: Log) -> str:
-        return contents.log_problem(case.source, log)
-
-    for log, wrong in zip(logs, case.each(problem, logs), strict=True):
+    for log, wrong in zip(case.logs, case.log_problems, strict=True):
         if wrong:
             case.find(log.path, wrong)
+
+
+def _logs_of(run: Run) -> list[Log]:
+    return [attempt.log for attempt in run.attempts if attempt.log is not None]
 
 
 def _files(case: _Case) -> None:

@@ -15,7 +15,7 @@ from audit.cli.failure import READY, UNVERIFIED
 from audit.errors import Invalid
 from evidence import account, archive, layout
 from evidence import verify as verifier
-from evidence.folder import Folder, in_threads
+from evidence.folder import Folder, in_workers
 
 UNPACKED_BYTES_MAX = 64 << 30
 """Bytes that a packed bundle may unpack to."""
@@ -59,7 +59,7 @@ def _is_root(text: str) -> bool:
 
 def _verify(folder: Path, expect_root: str, as_json: bool) -> int:
     gc.disable()  # records make no cycles, and looking for some costs a fifth of the time
-    report = verifier.verify(Folder(str(folder)), expect_root=expect_root, each=in_threads)
+    report = verifier.verify(Folder(str(folder)), expect_root=expect_root, each=in_workers)
     if as_json:
         screen.as_json({**account.value(report), "bundle": str(folder)})
     else:

@@ -96,7 +96,7 @@ def main(words):
     if root is not None and (len(root) != 64 or set(root.lower()) - set("0123456789abcdef")):
         parser.error("a root has 64 hex digits: --expect-root " + ascii(root[:80]))
     source = folder.Folder(options.bundle)
-    report = verify.verify(source, expect_root=root or "", each=folder.in_threads)
+    report = verify.verify(source, expect_root=root or "", each=folder.in_workers)
     trust = None
     if options.trust is not None:
         try:

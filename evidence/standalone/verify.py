@@ -5222,9 +5222,13 @@ def in_workers(function: Callable[[T], R], items: Iterable[T]) -> Iterable[R]:
 
 
 def _forked(function: Callable[[T], R], share: Sequence[T]) -> tuple[int, BinaryIO]:
-    """A process that answers for its share, and where its answer comes from."""
+    """A process that answers for its share (0 if none could be had), and where it answers."""
     source, sink = os.pipe()
-    child = os.fork()
+    try:
+        child = os.fork()
+    except OSError:
+        os.close(sink)
+        return 0, open(source, "rb")
     if child:
         os.close(sink)
         return child, open(source, "rb")
@@ -5244,9 +5248,10 @@ def _collected(
     for first, (child, stream) in enumerate(pipes):
         with stream:
             said = stream.read()
-        os.waitpid(child, 0)
+        if child:
+            os.waitpid(child, 0)
         try:
-            answers.append(pickle.loads(said))  # noqa: S301  (what a fork of ourselves wrote)
+            answers.append(pickle.loads(said))
         except (EOFError, pickle.UnpicklingError):
             answers.append([function(item) for item in todo[first :: len(pipes)]])
     for number in range(len(todo)):
