@@ -35,6 +35,7 @@ COMMANDS = {
     "export": "write a run as JUnit, SARIF, CTRF, OSCAL or CycloneDX",
     "ingest": "read evidence that others made, or convert it for a cell",
     "history": "ask about many runs at once: trends, flaky cells, time to green",
+    "pack": "check a release tag, and make its evidence pack",
     "doctor": "say what this machine and this repository lack for an audit",
 }
 """Every subcommand with its short help, in the order of use."""

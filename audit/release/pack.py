@@ -345,7 +345,9 @@ def first_difference(one: Path, other: Path) -> str:
         with tarfile.open(one) as left, tarfile.open(other) as right:
             for a, b in itertools.zip_longest(left, right):
                 if a is None or b is None or not _same_entry(left, a, right, b):
-                    return "/".join(sorted({entry.name for entry in (a, b) if entry}))
+                    # What only one of them has comes first in the order of both.
+                    names = {entry.name for entry in (a, b) if entry}
+                    return min(names, key=lambda name: (name.endswith("/" + MANIFEST), name))
     except (tarfile.TarError, EOFError, OSError, ValueError):
         return one.name
     return "the end of the archive"
