@@ -13,7 +13,7 @@ from audit import runs
 from audit.cli import options, screen
 from audit.cli.failure import READY, UNVERIFIED
 from audit.errors import Corrupt, Invalid
-from audit.history import extras
+from audit.history import extras, words
 from evidence import archive, chain, codec, layout
 from evidence import verify as verifier
 from evidence.codec import Malformed
@@ -55,6 +55,7 @@ def command() -> None:
     Examples:
       arco-audit history add
       arco-audit history --what flaky
+      arco-audit history page --out build/history.html
       arco-audit history push --catalog http://127.0.0.1:8181 --namespace release
     """
 
@@ -295,13 +296,13 @@ NOTHING = {
 def _trend(item: Any) -> list[str]:
     change = f"{item.change:+d}" if item.change else ""
     return [
-        _time(item.ended),
+        words.minute(item.ended),
         item.verdict,
         f"{item.signals_open}/{item.signals}",
         change,
         f"{item.gates_go}/{item.gates}",
         f"{item.cells_passed}/{item.cells}",
-        _span(item.duration_ms),
+        words.span(item.duration_ms),
         item.commit[:12],
         f"{item.audit}/{item.label}" + ("" if item.verified else "  (does not verify)"),
     ]
@@ -314,28 +315,28 @@ def _flaky(item: Any) -> list[str]:
         str(item.retried),
         str(item.flips),
         str(item.subjects),
-        _time(item.last),
+        words.minute(item.last),
         "yes" if item.allowed else "no",
     ]
 
 
 def _green(item: Any) -> list[str]:
-    spans = [_span(item.median_ms), _span(item.longest_ms), _span(item.last_ms)]
-    since = _time(item.open_since) if item.open_since else ""
+    spans = [words.span(item.median_ms), words.span(item.longest_ms), words.span(item.last_ms)]
+    since = words.minute(item.open_since) if item.open_since else ""
     return [item.kind, item.id, str(item.times), *spans, since, item.audit]
 
 
 def _owner(item: Any) -> list[str]:
     counts = (item.signals, item.go, item.partial, item.blocked, item.no_go)
     moves = (item.opened, item.closed)
-    return [*map(str, (*counts, *moves)), _span(item.median_ms), item.owner]
+    return [*map(str, (*counts, *moves)), words.span(item.median_ms), item.owner]
 
 
 def _gate(item: Any) -> list[str]:
     return [
         str(item.gate),
         item.status,
-        _time(item.since),
+        words.minute(item.since),
         f"{item.go_percent}%",
         str(item.reopened),
         str(item.open),
@@ -346,8 +347,8 @@ def _gate(item: Any) -> list[str]:
 
 def _cell(item: Any) -> list[str]:
     growth = "" if item.growth_percent is None else f"{item.growth_percent:+d}%"
-    spans = [_span(item.median_ms), _span(item.p95_ms), _span(item.last_ms)]
-    return [*spans, growth, _span(item.timeout_ms), str(item.runs), item.cell]
+    spans = [words.span(item.median_ms), words.span(item.p95_ms), words.span(item.last_ms)]
+    return [*spans, growth, words.span(item.timeout_ms), str(item.runs), item.cell]
 
 
 LAYOUTS: dict[str, tuple[tuple[str, ...], Callable[[Any], list[str]]]] = {
@@ -369,28 +370,48 @@ LAYOUTS: dict[str, tuple[tuple[str, ...], Callable[[Any], list[str]]]] = {
 }
 
 
-def _time(utc: str) -> str:
-    return utc[:16].replace("T", " ")
+# --- page -----------------------------------------------------------------------------------------
 
 
-def _span(ms: int | None) -> str:
-    """Return a duration for people.
+@command.command("page")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The file to write.",
+)
+@_chosen
+@_places
+@options.json
+def page(
+    out: Path,
+    last: int | None,
+    audit: str,
+    repo: Path,
+    definition: Path | None,
+    store: Path | None,
+    as_json: bool,
+) -> int:
+    """Write the history as one HTML page with plots, which needs no network and no script.
 
-    >>> _span(950), _span(61_000), _span(7_500_000), _span(200_000_000), _span(None)
-    ('950 ms', '1 min 1 s', '2 h 5 min', '2 d 7 h', '')
+    \b
+    Examples:
+      arco-audit history page --out build/history.html
+      arco-audit history page --out build/history.html --last 200
     """
-    if ms is None:
-        return ""
-    seconds = ms // 1000
-    if seconds < 1:
-        return f"{ms} ms"
-    if seconds < 60:
-        return f"{seconds}.{ms % 1000 // 100} s"
-    if seconds < 3600:
-        return f"{seconds // 60} min {seconds % 60} s"
-    if seconds < 86_400:
-        return f"{seconds // 3600} h {seconds % 3600 // 60} min"
-    return f"{seconds // 86_400} d {seconds % 86_400 // 3600} h"
+    with extras.needed("history"):
+        from audit.history import page as pages
+        from audit.history import query
+    with query.opened(_store(repo, definition, store), last=last, audit=audit) as history:
+        data = pages.page(pages.ask(history))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    archive.put(out.parent, out.name, data)
+    if as_json:
+        screen.as_json({"page": str(out), "runs": history.runs})
+    else:
+        screen.say(f"page: {out}")
+    return READY
 
 
 # --- push -----------------------------------------------------------------------------------------

@@ -161,7 +161,7 @@ class History:
         return self._records(SlowCell, CELLS)
 
     def gate_statuses(self, newest: int) -> list[tuple[str, str, int, str]]:
-        """Return (end of the run, audit, gate, status) of the newest runs, in order."""
+        """Return (end of the run, audit, gate, status) of the newest runs of each audit."""
         rows = self._all(GATE_STATUSES, [newest])
         return [(utc(row[0]), row[1], row[2], row[3]) for row in rows]
 
@@ -361,7 +361,10 @@ SELECT cell, count(*), CAST(median(duration_ms) AS BIGINT) AS median_ms,
 FROM took GROUP BY cell ORDER BY median_ms DESC, cell
 """
 GATE_STATUSES = """
-WITH newest AS (SELECT final_root FROM runs ORDER BY ended DESC, final_root DESC LIMIT $1)
+WITH newest AS (
+  SELECT final_root FROM runs
+  QUALIFY row_number() OVER (PARTITION BY audit ORDER BY ended DESC, final_root DESC) <= $1
+)
 SELECT epoch_us(ended), audit, gate, status FROM gates SEMI JOIN newest USING (final_root)
 ORDER BY ended, final_root, gate
 """

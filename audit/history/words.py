@@ -1,0 +1,41 @@
+"""How the history says times and durations to people. Pure."""
+
+from __future__ import annotations
+
+
+def span(ms: int | None) -> str:
+    """Return a duration for people; nothing for none.
+
+    >>> span(950), span(61_000), span(7_500_000), span(200_000_000), span(None)
+    ('950 ms', '1 min 1 s', '2 h 5 min', '2 d 7 h', '')
+    """
+    if ms is None:
+        return ""
+    seconds = ms // 1000
+    if seconds < 1:
+        return f"{ms} ms"
+    if seconds < 60:
+        return f"{seconds}.{ms % 1000 // 100} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60} s"
+    if seconds < 86_400:
+        return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+    return f"{seconds // 86_400} d {seconds % 86_400 // 3600} h"
+
+
+def minute(utc: str) -> str:
+    """Return an instant to the minute.
+
+    >>> minute("2026-12-01T10:00:05Z")
+    '2026-12-01 10:00'
+    """
+    return utc[:16].replace("T", " ")
+
+
+def day(utc: str) -> str:
+    """Return the day of an instant.
+
+    >>> day("2026-12-01T10:00:05Z")
+    '2026-12-01'
+    """
+    return utc[:10]
