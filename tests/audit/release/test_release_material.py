@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -282,38 +279,3 @@ def test_the_settings_of_the_repository_name_no_program_and_no_signer(
     project.repo.git("config", "gpg.ssh.allowedSignersFile", str(generous))
     assert examined(project)["signature"].result == "failed"
     assert not mark.exists()
-
-
-@pytest.fixture
-def gpg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A keyring of its own with one key that may sign."""
-    if shutil.which("gpg") is None:
-        pytest.skip("could_not_run: no gpg")
-    home = tmp_path / "g"
-    home.mkdir(mode=0o700)
-    if len(os.fsencode(home)) > 80:
-        pytest.skip("could_not_run: the path is too long for the socket of gpg-agent")
-    monkeypatch.setenv("GNUPGHOME", str(home))
-    who = "A Tester <tester@example.invalid>"
-    words = ("--batch", "--quiet", "--passphrase", "", "--quick-gen-key", who, "ed25519", "sign")
-    subprocess.run(["gpg", *words, "never"], check=True, capture_output=True)
-    return home
-
-
-def test_openpgp_signatures_count_where_the_keyring_vouches(
-    project: Project, gpg: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    project.commit()
-    project.repo.git("tag", "-s", TAG, "-m", "m")
-    assert "A Tester" in examined(project)["signature"].reason
-    public = subprocess.run(["gpg", "--export"], check=True, capture_output=True).stdout
-    subprocess.run(["gpgconf", "--kill", "all"], check=False, capture_output=True)
-    other = tmp_path / "o"
-    other.mkdir(mode=0o700)
-    monkeypatch.setenv("GNUPGHOME", str(other))
-    assert "not in the keyring" in examined(project)["signature"].reason
-    subprocess.run(["gpg", "--batch", "--import"], input=public, check=True, capture_output=True)
-    unknown = examined(project)["signature"]
-    assert unknown.result == "failed"
-    assert "nobody here vouches" in unknown.reason
-    subprocess.run(["gpgconf", "--kill", "all"], check=False, capture_output=True)
