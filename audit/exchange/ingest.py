@@ -89,7 +89,7 @@ def _document(document: Look, verify: Verify | None) -> Iterable[Ingested]:
             place=document.place,
             next_step=f"bring one of: {KNOWN}",
         )
-    return found
+    return [replace(item, place=document.place) for item in found]
 
 
 # --- held against what it should be about ---------------------------------------------------------

@@ -32,7 +32,8 @@ def junit(data: bytes, place: str) -> Ingested:
     """Return what a JUnit file says. Raises `Invalid` when it is none or is cut off."""
     try:
         found = results.junit(data)
-    except results.BrokenError as error:
+    except ValueError as error:
+        # Beside `BrokenError` what Python itself says of an encoding that expat cannot take.
         raise refused(str(error), place) from error
     tests = tuple(Check(test.key, test.outcome, "", test.retried) for test in found)
     says = verdict_of(tests)
