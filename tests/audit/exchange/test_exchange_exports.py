@@ -123,7 +123,11 @@ def test_a_gate_without_signals_is_not_green(form: str) -> None:
     emptied = sources.Source(
         plan, run.run, run.facts, judge.decide(plan, run.facts), run.final_root
     )
-    assert red_names(form, EXPORTS[form](emptied))
+    files = EXPORTS[form](emptied)
+    assert red_names(form, files)
+    if form == "junit":
+        suite = ET.fromstring(files["junit.xml"]).findall("testsuite")[1]
+        assert (suite.attrib["tests"], suite.attrib["failures"]) == ("1", "1")
 
 
 def _fields(record: Any) -> dict[str, Any]:
@@ -137,6 +141,7 @@ def test_the_same_run_gives_the_same_bytes_and_another_root_other_ids(form: str)
     assert files == EXPORTS[form](golden())
     other = sources.Source(run.plan, run.run, run.facts, run.decision, "00" * 32)
     assert files != EXPORTS[form](other)
+    assert run.id("x") != other.id("x")
     for data in files.values():
         data.decode("ascii")
 
@@ -376,6 +381,18 @@ def test_references_in_cyclonedx_lead_somewhere() -> None:
     kinds = {"requirement", "claims", "counterClaims", "evidence", "counterEvidence"}
     told = set(references(value, kinds | {"target", "assessor", "parent"}))
     assert told <= set(refs)
+
+
+def test_a_counter_claim_rests_on_what_is_not_met() -> None:
+    bad = model.MetricWithin("metric", "m", ("tests",), at_least="3")
+    value = only(
+        EXPORTS["cyclonedx"](source([make_signal("G0-001", command("tests"), bad), go("G0-002")]))
+    )
+    open_, closed = value["declarations"]["claims"]
+    assert open_["evidence"] == ["evidence/G0-001/1"]
+    assert open_["counterEvidence"] == ["evidence/G0-001/0"]
+    assert open_["predicate"].startswith("not shown: ")
+    assert (closed["evidence"], "counterEvidence" in closed) == (["evidence/G0-002/0"], False)
 
 
 @pytest.mark.parametrize("form", ["oscal", "cyclonedx"])
