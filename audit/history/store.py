@@ -25,7 +25,7 @@ from audit.history import gather, tables
 from audit.history.columns import KEY, TABLES
 from audit.history.gather import Approval, Gathered
 from audit.runner.files import sync_folder
-from evidence import archive, codec
+from evidence import archive, chain, codec
 from evidence.codec import Malformed
 
 MANIFEST = "manifest.json"
@@ -45,11 +45,11 @@ _OWN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class TableFile:
-    """The file of one table in a chunk: its rows and its size."""
+    """The file of one table in a chunk: its rows, and its digest, so that damage is named."""
 
     table: str
     rows: int
-    bytes: int
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ def write_chunk(folder: Path, number: int, rows: Mapping[str, pa.Table]) -> Chun
     for table in TABLES:
         data = tables.encode(table, rows[table])
         archive.put(folder, file_name(number, table), data)
-        files.append(TableFile(table, rows[table].num_rows, len(data)))
+        files.append(TableFile(table, rows[table].num_rows, chain.sha256(data)))
     return Chunk(number, rows["runs"].num_rows, tuple(files))
 
 
@@ -197,11 +197,11 @@ def _files(folder: Path, chunks: Iterable[Chunk], table: str) -> Iterator[Path]:
 
 def _looked_at(path: Path, file: TableFile) -> Path:
     try:
-        size = path.stat().st_size
+        digest = chain.sha256(path.read_bytes())
     except FileNotFoundError as error:
         raise tables.damaged(path, "it is missing") from error
-    if size != file.bytes:
-        raise tables.damaged(path, f"it has another size bytes=`{size}` written=`{file.bytes}`")
+    if digest != file.sha256:
+        raise tables.damaged(path, "it is not the file that was written")
     tables.check(file.table, path)
     return path
 
