@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from audit import results
-from audit.definition.globs import matcher
 from audit.errors import Unavailable
 from audit.repo import Entry, Repository
 from evidence import chain
+from evidence.globs import matcher
 from evidence.model import (
     AbsentFact,
     Artifact,
@@ -176,7 +176,7 @@ def look_up(
     """Return the facts for each `file` and `absent` condition, in the order of the plan.
 
     Both look at the subject's commit, outside the output roots. Patterns are Python's `re`, line
-    by line. Globs are those of `audit.definition.globs`; links and submodules are no inputs.
+    by line. Globs are those of `evidence.globs`; links and submodules are no inputs.
     """
     conditions = [item for signal in plan.signals for item in signal.conditions]
     files = dict.fromkeys(item for item in conditions if isinstance(item, FilePresent))

@@ -227,7 +227,7 @@ def _told(files: Sequence[str]) -> Iterator[str]:
 
 def _below(paths: Sequence[str], places: Sequence[str]) -> list[str]:
     """The paths that globs mean; of `path:line` and `path::test` the path counts."""
-    from audit.definition.globs import matcher
+    from evidence.globs import matcher
 
     globs = [place.partition(":")[0] for place in places]
     found = matcher([glob for glob in globs if glob])

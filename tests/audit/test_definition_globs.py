@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from audit.definition import patterns
-from audit.definition.globs import matcher
 from audit.definition.units import WrongError
+from evidence.globs import matcher
 
 
 @pytest.mark.parametrize(
