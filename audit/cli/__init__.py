@@ -33,6 +33,7 @@ COMMANDS = {
     "attest": "sign what a sealed run says, for others to check",
     "replay": "run some cells of a sealed run again, chosen by a nonce",
     "selftest": "change a sealed run in memory, and see whether each change is noticed",
+    "selftest": "change a sealed run in memory, and see whether each change is noticed",
     "check": "find what a gate tracker claims and its evidence does not carry",
     "import": "turn a gate tracker into an audit.toml and its claims",
     "export": "write a run as JUnit, SARIF, CTRF, OSCAL or CycloneDX",
