@@ -28,6 +28,7 @@ COMMANDS = {
     "publish": "copy the documents of a run to where they are committed",
     "report": "show where the report page of a run is, or open it",
     "diff": "compare two runs: what vanished, newly fails or became weaker",
+    "unblock": "show the fewest things to mend for GO, or what a green run hangs on",
     "verify": "check that a bundle is whole, complete and rightly judged",
     "keygen": "make a key that signs, and its entry in the trust file",
     "attest": "sign what a sealed run says, for others to check",

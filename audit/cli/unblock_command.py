@@ -1,0 +1,97 @@
+"""`arco-audit unblock`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from audit import runs
+from audit.cli import options, screen
+from audit.cli.decide_command import instant
+from audit.cli.failure import NOT_READY, READY
+
+if TYPE_CHECKING:
+    from audit.trust.fragile import Fragility
+    from audit.trust.unblock import Unblock
+
+
+@click.command("unblock")
+@options.run
+@options.repo
+@options.definition
+@options.json
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(("text", "json", "markdown")),
+    default="text",
+    show_default=True,
+    help="How to print it.",
+)
+@click.option(
+    "--as-of",
+    default="",
+    metavar="TIME",
+    help="Look at it as of this instant, RFC 3339 with a zone (default: the end of the run).",
+)
+def command(
+    run: str, repo: Path, definition: Path | None, as_json: bool, form: str, as_of: str
+) -> int:
+    """Show the smallest set of things to mend for GO, and the gate that comes cheapest.
+
+    Of a run that is GO it shows what each gate hangs on, the most fragile gate first. Exit codes:
+    0 ready, 1 a gate is not satisfied.
+
+    \b
+    Examples:
+      arco-audit unblock
+      arco-audit unblock main/2026-11-01 --format markdown
+      arco-audit unblock --as-of 2027-01-01T00:00:00Z --json
+    """
+    from audit.trust import unblock_pages
+    from audit.trust.fragile import fragile
+    from audit.trust.mending import World
+    from audit.trust.unblock import unblock
+
+    folder = options.run_folder(repo, definition, run)
+    records = runs.load(folder)
+    world = World(records.plan, records.facts, as_of=instant(as_of) if as_of else "")
+    found = unblock(world)
+    gates = fragile(world) if found.verdict == "GO" else ()
+    if as_json or form == "json":
+        screen.as_json({**unblock_pages.value(found, gates), "run": str(folder)})
+    elif form == "markdown":
+        screen.say(unblock_pages.as_markdown(found, gates).rstrip("\n"), lines=True)
+    else:
+        screen.say(f"run: {folder}")
+        _tell(found, gates)
+    return READY if found.verdict == "GO" else NOT_READY
+
+
+def _tell(found: Unblock, gates: Sequence[Fragility]) -> None:
+    from audit.trust import unblock_pages as pages
+
+    if found.verdict == "GO":
+        lines = screen.table(pages.FRAGILE_HEAD, pages.fragile_rows(gates))
+        lines += ["", *pages.why_fragile(gates)]
+    else:
+        fixes = [
+            row
+            for fix in found.fixes
+            for row in (
+                [fix.name, pages.blocked(fix), ", ".join(fix.owners), fix.reason],
+                ["", "", "", f"next: {fix.next_step}"],
+            )
+        ]
+        lines = screen.table(("mend", "blocks", "owner", "why, and what is next"), fixes)
+        work = [
+            [str(gate.id), gate.status, str(len(gate.fixes)), ", ".join(gate.fixes)]
+            for gate in found.gates
+        ]
+        lines += ["", *screen.table(("gate", "status", "fixes", "which"), work), ""]
+        lines += ["  " * depth + line for depth, line in pages.tree(found)]
+    for line in [*lines, "", pages.summary(found)]:
+        screen.say(line)

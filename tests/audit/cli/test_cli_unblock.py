@@ -1,0 +1,36 @@
+"""`unblock` from the command line, over a real run of a toy repository."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def test_a_green_run_shows_what_it_hangs_on(call: Any, toy: Path) -> None:
+    call("run", "--repo", toy)
+    said = call("unblock", "--repo", toy)
+    assert said.code == 0
+    assert "gate 0 is the most fragile" in said.out
+    assert "  cell hello" in said.out
+    value = call("unblock", "--repo", toy, "--json").value
+    assert value["fixes"] == []
+    assert "engine fact plan_sealed" in value["fragile"][0]["single_points"]
+    assert call("unblock", "--repo", toy, "--format", "markdown").out.startswith("# GO")
+
+
+def test_a_red_run_shows_what_to_mend(call: Any, make_toy: Callable[..., Any], toy: Path) -> None:
+    text = (toy / "audit.toml").read_text().replace("required = false", "required = true")
+    red = make_toy(text.replace('"README.md"', '"NOTICE"'), "red").path
+    call("run", "--repo", red)
+    said = call("unblock", "--repo", red)
+    assert said.code == 1
+    assert "write NOTICE and commit it" in said.out
+    assert "2 things to mend for GO; the next gate is 0 with 1" in said.out
+    value = call("unblock", "--repo", red, "--json").value
+    assert [fix["name"] for fix in value["fixes"]] == ["cell fails", "file NOTICE"]
+    assert call("unblock", "--repo", red, "--format", "json").value == value
+    page = call("unblock", "--repo", red, "--format", "markdown").out
+    assert "| cell fails | the verdict |" in page
+    assert call("unblock", "nothing", "--repo", red).code == 2
+    assert call("unblock", "--repo", red, "--as-of", "yesterday").code == 2
