@@ -219,5 +219,12 @@ def _without_secrets(uri: str) -> str:
 
 
 def _plain(message: str, uri: str) -> str:
-    """A message without the URI as it was given, which may hold a password."""
-    return message.replace(uri, _without_secrets(uri)) if uri else message
+    """A message without what a URI may hold of secrets."""
+    try:
+        parts = urlsplit(uri)
+        secrets = [parts.query, parts.password, parts.username]
+    except ValueError:
+        return message
+    for secret in filter(None, secrets):
+        message = message.replace(secret, "…")
+    return message
