@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from evidence import codec, seal, trusted
-from evidence.verify import Report, Step
+from evidence.verify import Report, Step, Withheld
 
 _ROOTS = {
     "final": "nothing was edited since it was sealed",
@@ -30,6 +30,7 @@ def lines(report: Report, trust: trusted.Report | None = None) -> list[str]:
         text.append(f"the {report.expected} root is the one expected; what lies under it is not")
     elif report.ok:
         text.append("consistent in itself; with --expect-root ROOT an edit of everything shows too")
+    text += [f"note: {_visible(_withheld(item))}" for item in report.withheld]
     if report.decision is not None:
         text.append(f"decision, derived again: {report.decision.verdict}")
     if trust:
@@ -51,6 +52,11 @@ def _of_step(step: Step) -> Iterator[str]:
         yield f"      {place}{_visible(finding.problem)}"
 
 
+def _withheld(item: Withheld) -> str:
+    what = f"{item.path}" if item.chunk is None else f"chunk {item.chunk} of {item.path}"
+    return f"{what} was withheld after the seal; its sealed leaf is {item.leaf}"
+
+
 def _visible(text: str) -> str:
     """Text from a bundle on one line of a terminal: nothing in it can pass for a line of ours."""
     return "".join(char if char.isprintable() else seal.escape(char) for char in text)
@@ -58,7 +64,7 @@ def _visible(text: str) -> str:
 
 def value(report: Report, trust: trusted.Report | None = None) -> dict[str, Any]:
     """Return a report as a JSON value; `sign_off` only with a trust file."""
-    told = {
+    told: dict[str, Any] = {
         "ok": holds(report, trust),
         "plan_root": report.plan_root,
         "final_root": report.final_root,
@@ -66,4 +72,6 @@ def value(report: Report, trust: trusted.Report | None = None) -> dict[str, Any]
         "verdict": report.decision.verdict if report.decision else None,
         "steps": codec.to_value(report.steps),
     }
+    if report.withheld:
+        told["withheld"] = codec.to_value(report.withheld)
     return told if trust is None else {**told, "sign_off": trusted.value(trust)}

@@ -67,6 +67,23 @@ def artifact_path(cell: str, number: int, source: str) -> str:
     return f"{ARTIFACTS}/{cell}/{number}/{source}"
 
 
+_CELL_PATH = re.compile(
+    rf"{LOGS}/(?P<logged>.+?)(\.attempt-[0-9]+)?\.log|{ARTIFACTS}/(?P<left>[^/]+)/.*", re.DOTALL
+)
+
+
+def cell_of(path: str) -> str:
+    """Return the cell whose log or kept file lies at a path of a bundle; empty for all others."""
+    found = _CELL_PATH.fullmatch(path)
+    return (found["logged"] or found["left"]) if found else ""
+
+
+def may_be_withheld(path: str) -> bool:
+    """Whether a file that is no log can be taken out of a bundle that still verifies."""
+    folder = path.partition("/")[0]
+    return path == REPORT or (folder in (ARTIFACTS, DOCUMENTS) and not path.endswith(TRACKER))
+
+
 def findings_path(gate: int) -> str:
     """Return where the findings of a gate lie, below the documents."""
     return f"{FINDINGS}/gate-{gate}-findings.md"

@@ -164,9 +164,23 @@ def sums(digests: Mapping[str, str]) -> bytes:
     )
 
 
+def sum_of(table: bytes, path: str) -> str:
+    """Return the digest that `SHA256SUMS` gives of a path; empty where it gives none."""
+    safe = _safe(path)
+    for line in table.decode("utf-8", "surrogateescape").split("\n"):
+        digest, _, name = line.removeprefix("\\").partition("  ")
+        if name == safe:
+            return digest
+    return ""
+
+
 def _sums_line(path: str, digest: str) -> str:
-    safe = path.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+    safe = _safe(path)
     return f"{'' if safe == path else chr(92)}{digest}  {safe}\n"
+
+
+def _safe(path: str) -> str:
+    return path.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
 
 
 def is_plain(path: str) -> bool:

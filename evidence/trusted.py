@@ -11,6 +11,7 @@ believed for being there.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,15 +22,16 @@ from evidence import (
     fingerprint,
     layout,
     roster,
+    seal,
     signoff,
     weigh,
 )
 from evidence.codec import Malformed
 from evidence.contents import Source
-from evidence.model import Answer, Decision, Facts, Plan, Run
+from evidence.model import Answer, Decision, Facts, Plan, Run, Seal
 from evidence.roster import Check, Key, Roster
-from evidence.signoff import Carry
-from evidence.verify import Finding, Step
+from evidence.signoff import Carry, Withholding
+from evidence.verify import Finding, Step, Withheld
 
 STEPS = {
     12: "the checkpoint is signed by trusted runners",
@@ -81,6 +83,13 @@ def layer_of(bundle: str, plan: Plan) -> str:
     return layout.sign_off_folder(head, plan.audit.id, plan.label) if found and not rest else ""
 
 
+def withheld_files(layer: Source) -> tuple[str, ...]:
+    """Return the files that a sign-off log, whoever wrote it, says were taken out of its run."""
+    log, _ = _log(layer)
+    records = (entry.record for entry in log.entries)
+    return tuple(record.path for record in records if isinstance(record, Withholding))
+
+
 def records(bundle: Source) -> Sealed:
     """Return what of a bundle a sign-off is about.
 
@@ -127,6 +136,17 @@ def case_of(
             )
         return known[signal]
 
+    files: dict[str, str] = {}
+
+    def leaves(path: str) -> tuple[str, ...]:
+        if seal.is_log(path):
+            logs = (attempt.log for attempt in run.run.attempts)
+            return next((log.leaves for log in logs if log and log.path == path), ())
+        if not files:
+            sealed = codec.read(Seal, bundle.read(layout.SEAL), layout.SEAL)
+            files.update((leaf.name, leaf.hash) for leaf in sealed.final)
+        return (files[f"file/{path}"],) if f"file/{path}" in files else ()
+
     runners = tuple(key.person for key in note_signers(layer, run, book, check)[0])
     return weigh.Case(
         plan=run.plan,
@@ -142,6 +162,7 @@ def case_of(
         carried=lambda record: _carried(layer, record),
         check=check,
         runners=runners,
+        leaves=leaves,
     )
 
 
@@ -209,8 +230,11 @@ def verify_trust(
     as_of: str,
     *,
     check: Check = roster.check_ed25519,
+    withheld: Iterable[Withheld] = (),
 ) -> Report:
     """Return what steps 12 to 14 find. The bundle itself was verified before.
+
+    `withheld` is what that found taken out: somebody who may has to have signed for it.
 
     Raises:
         Malformed: a record of the bundle cannot be read.
@@ -223,7 +247,7 @@ def verify_trust(
     steps = (
         _runner_step(layer, run, book, check),
         Step(13, STEPS[13], True, tuple(log_findings)),
-        _entries_step(weighed),
+        _entries_step(weighed, withheld),
     )
     warnings = tuple(weigh.with_roster_of_now(weighed, book, as_of))
     return Report(steps, weighed, decision, verdict, as_of, (*weighed.lint, *warnings))
@@ -250,13 +274,23 @@ def _runner_step(layer: Source, run: Sealed, book: Roster, check: Check) -> Step
     return Step(12, STEPS[12], True, tuple(findings))
 
 
-def _entries_step(weighed: weigh.Weighed) -> Step:
+def _entries_step(weighed: weigh.Weighed, withheld: Iterable[Withheld]) -> Step:
     """Not checked, and so never OK, where a scheme is used that nobody here can check."""
+    signed = {
+        (weight.entry.record.path, leaf)
+        for weight in weighed.weights
+        if isinstance(weight.entry.record, Withholding) and weight.standing == "counts"
+        for leaf in weight.entry.record.leaves
+    }
     findings = [
         Finding(f"{layout.SIGN_OFF_LOG} line {weight.entry.number + 1}", weight.reason)
         for weight in weighed.weights
         if weight.standing in ("refused", "unchecked", "orphan")
     ]
+    for item in withheld:
+        if (item.path, item.leaf) not in signed:
+            chunk = "" if item.chunk is None else f"chunk {item.chunk} "
+            findings.append(Finding(item.path, f"{chunk}was withheld, and nobody signed for that"))
     checked = all(weight.standing != "unchecked" for weight in weighed.weights)
     return Step(14, STEPS[14], checked, tuple(findings))
 
@@ -287,7 +321,8 @@ def title(record: signoff.Record) -> str:
     if isinstance(record, signoff.Waiver):
         return f"{kind} {who} of {record.signal} until {record.until_utc}"
     if isinstance(record, signoff.Withholding):
-        return f"{kind} {who} of {record.path}"
+        chunks = ", ".join(map(str, record.chunks))
+        return f"{kind} {who} of {record.path}" + (f", chunks {chunks}" if chunks else "")
     if isinstance(record, signoff.Carry):
         return f"{kind} {who} of {record.command} from {record.run}"
     return f"{kind} {who} of entry {record.entry:.16}"

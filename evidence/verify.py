@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -84,6 +84,18 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Withheld:
+    """What somebody took out after the seal: a chunk of a log (numbered from 0), or a file.
+
+    `leaf` is its sealed leaf hash, which every root still rests on.
+    """
+
+    path: str
+    chunk: int | None
+    leaf: str
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What verification found. `expected` says which root was expected: final, plan or none.
 
@@ -95,6 +107,7 @@ class Report:
     final_root: str
     expected: str
     decision: Decision | None
+    withheld: tuple[Withheld, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -118,8 +131,10 @@ class _Case:
     sealed: Seal | None = None
     point: Checkpoint | None = None
     logs: Sequence[Log] = ()
-    log_problems: Iterable[str] = ()
-    """What `contents.log_problem` says of each log: asked for early, wanted late."""
+    logs_seen: Iterable[contents.Seen] = ()
+    """What `contents.look_at` says of each log: asked for early, wanted late."""
+    may_lack: frozenset[str] = frozenset()
+    withheld: list[Withheld] = field(default_factory=list)
     attempts: tuple[bytes, ...] = ()
     """The canonical bytes of the attempts of the run."""
     hashed: dict[str, str] = field(default_factory=dict)
@@ -139,14 +154,22 @@ class _Case:
             self.find(place, f"does not agree with {of}")
 
 
-def verify(source: Source, *, expect_root: str = "", each: Mapper = map) -> Report:
+def verify(
+    source: Source,
+    *,
+    expect_root: str = "",
+    each: Mapper = map,
+    withheld: Iterable[str] = (),
+) -> Report:
     """Return what the numbered steps find in a bundle.
 
     `expect_root` is 64 hex digits taken from somewhere the author of the bundle cannot change: the
-    plan root (what was promised) or the final root (everything). Memory: one block per worker plus
-    the records. Reads every file once.
+    plan root (what was promised) or the final root (everything). `withheld` are files that the
+    sign-off of the run says were taken out: they may be gone, and are told. Memory: one block per
+    worker plus the records. Reads every file once.
     """
     case = _Case(source, each, expect_root.strip().lower())
+    case.may_lack = frozenset(filter(layout.may_be_withheld, withheld))
     checks: list[tuple[Callable[[_Case], None], Sequence[str]]] = [
         (_records, ()),
         (_plan, ("plan", "sealed", "point", "run")),
@@ -173,7 +196,8 @@ def verify(source: Source, *, expect_root: str = "", each: Mapper = map) -> Repo
             more = Finding("", f"and {len(found) - SHOWN_MAX} more")
             found = [*found[:SHOWN_MAX], more]
         steps.append(Step(number, STEPS[number - 1], ready, tuple(found)))
-    return Report(tuple(steps), case.plan_root, case.final_root, case.expected, case.derived)
+    roots = case.plan_root, case.final_root, case.expected
+    return Report(tuple(steps), *roots, case.derived, tuple(case.withheld))
 
 
 def _checked(check: Callable[[_Case], None], case: _Case) -> None:
@@ -198,7 +222,7 @@ def _records(case: _Case) -> None:
         setattr(case, attribute, _try(case, name, partial(codec.read, cls)))
         if case.run and not case.logs:
             case.logs = _logs_of(case.run)
-            case.log_problems = case.each(partial(contents.log_problem, case.source), case.logs)
+            case.logs_seen = case.each(partial(contents.look_at, case.source), case.logs)
     case.attempts = seal.encoded(case.run) if case.run else ()
     case.decision = _try(case, layout.DECISION, lambda data: _decision_in(case, data))
     case.sealed = _try(case, layout.SEAL, lambda data: _seal_in(case, data))
@@ -363,9 +387,10 @@ def _completeness(case: _Case) -> None:
 
 def _logs(case: _Case) -> None:
     """Step 5."""
-    for log, wrong in zip(case.logs, case.log_problems, strict=True):
-        if wrong:
-            case.find(log.path, wrong)
+    for log, seen in zip(case.logs, case.logs_seen, strict=True):
+        if seen.problem:
+            case.find(log.path, seen.problem)
+        case.withheld += [Withheld(log.path, n, log.leaves[n]) for n in seen.withheld]
 
 
 def _logs_of(run: Run) -> list[Log]:
@@ -381,7 +406,9 @@ def _files(case: _Case) -> None:
     wanted = {leaf.name[5:]: leaf.hash for leaf in sealed.final if leaf.name.startswith("file/")}
     for name in sorted(case.names - wanted.keys() - logs - salts - set(layout.UNSEALED)):
         case.find(name, "is not part of the evidence")
-    for name in sorted((logs | salts | wanted.keys()) - case.names):
+    gone = (logs | salts | wanted.keys()) - case.names
+    may_lack = sorted(gone & wanted.keys() & case.may_lack)
+    for name in sorted(gone - _withheld(case, may_lack, wanted)):
         case.find(name, "is gone")
     present = sorted(wanted.keys() & case.names)
 
@@ -396,6 +423,18 @@ def _files(case: _Case) -> None:
     table = _try(case, layout.SUMS, bytes)
     if table is not None and table != seal.sums(case.digests):
         case.find(layout.SUMS, "does not list the files as they are")
+
+
+def _withheld(case: _Case, names: Sequence[str], wanted: Mapping[str, str]) -> set[str]:
+    """Those of some files that are gone whose sealed digest is left, in the table of sums."""
+    found = set()
+    for name in names:
+        digest = seal.sum_of(case.source.read(layout.SUMS), name)
+        if len(digest) == 64 and chain.leaf_hash(f"file/{name}", digest) == wanted[name]:
+            case.digests[name] = digest
+            case.withheld.append(Withheld(name, None, wanted[name]))
+            found.add(name)
+    return found
 
 
 def _artifacts(case: _Case) -> None:

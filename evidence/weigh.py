@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from evidence import chain, codec, judge, roster, signoff
+from evidence import chain, codec, judge, layout, roster, seal, signoff
 from evidence.brought import ApprovalFact, Brought, CarryFact, ExternalFact, Waived
+from evidence.codec import Malformed
 from evidence.instant import milliseconds
 from evidence.model import (
     Answer,
@@ -25,7 +26,17 @@ from evidence.model import (
     Signal,
 )
 from evidence.roster import Check, Roster, check_ed25519
-from evidence.signoff import Approval, Attachment, Carry, Entry, Log, Waiver, Withholding
+from evidence.signoff import (
+    Approval,
+    Attachment,
+    Carry,
+    Entry,
+    Log,
+    Page,
+    Waiver,
+    Withdrawal,
+    Withholding,
+)
 
 SKEW_MS = 300_000
 """How far the clocks of two signers may be apart: entries later in the log are not earlier."""
@@ -64,7 +75,8 @@ class Case:
 
     `decision` is the one inside the bundle; `pages` are the sealed documents with their SHA-256;
     `fingerprint` gives that of a signal's failure; `attached` the SHA-256 of an attached file,
-    empty where there is none; `runners` are the people whose keys signed the run.
+    empty where there is none; `runners` are the people whose keys signed the run; `leaves` gives
+    the sealed leaf hashes of a log's chunks, or the one of another file.
     """
 
     plan: Plan
@@ -80,6 +92,7 @@ class Case:
     carried: Callable[[Carry], tuple[Answer, str]]
     check: Check = check_ed25519
     runners: tuple[str, ...] = ()
+    leaves: Callable[[str], tuple[str, ...]] = lambda path: ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,27 +157,50 @@ def _passes(case: Case, decision: Decision, brought: Brought) -> bool:
 # --- what an approver saw -------------------------------------------------------------------------
 
 
+def visible(entries: Sequence[Entry], as_of: str) -> tuple[Entry, ...]:
+    """Return the entries that are signed by an instant, or whose time nobody can read.
+
+    Raises:
+        ValueError: `as_of` is no time.
+    """
+    until_ms = milliseconds(as_of) + SKEW_MS
+    return tuple(entry for entry in entries if _signed_ms(entry, until_ms) <= until_ms)
+
+
+def _signed_ms(entry: Entry, otherwise_ms: int) -> int:
+    try:
+        return milliseconds(entry.record.signed_utc)
+    except ValueError:
+        return otherwise_ms
+
+
 def slice_digest(gate: int, entries: Sequence[Entry], plan: Plan, decision: Decision) -> str:
     """Return the digest of a gate as it stood after `entries`: what its approval is given for.
 
     It covers the gate and its signals as planned, their statuses and answers, and every artifact,
-    waiver and withholding that touches them. Another approval changes nothing.
+    waiver, proof and withholding that touches them, in the order in which they came. Taking one of
+    those back is one more: nobody returns to what was approved by adding a line. Another approval
+    changes nothing. `entries` are those that are `visible` at the instant.
     """
     signals = [signal for signal in plan.signals if signal.gate == gate]
     names = {signal.id for signal in signals}
-    decided = judge.without_words(decision)
-    touching = [entry.digest for entry in _living(entries) if _touches(entry, gate, names, signals)]
+    decided = [item for item in judge.without_words(decision).signals if item.id in names]
+    touching: list[str] = []
+    for entry in entries:
+        record = entry.record
+        taken_back = isinstance(record, Withdrawal) and record.entry in touching
+        if taken_back or _touches(record, gate, names, signals):
+            touching.append(entry.digest)
     value = [
         [codec.to_value(item) for item in plan.gates if item.id == gate],
         [codec.to_value(signal) for signal in signals],
-        [codec.to_value(item) for item in decided.signals if item.id in names],
+        [codec.to_value(item) for item in decided],
         touching,
     ]
     return chain.sha256(codec.compact(value))
 
 
-def _touches(entry: Entry, gate: int, names: set[str], signals: Sequence[Signal]) -> bool:
-    record = entry.record
+def _touches(record: signoff.Record, gate: int, names: set[str], signals: Sequence[Signal]) -> bool:
     if isinstance(record, Attachment):
         return record.signal in names
     if isinstance(record, Waiver):
@@ -175,13 +211,14 @@ def _touches(entry: Entry, gate: int, names: set[str], signals: Sequence[Signal]
             for signal in signals
             for condition in signal.conditions
         )
-    return isinstance(record, Withholding)
-
-
-def _living(entries: Sequence[Entry]) -> list[Entry]:
-    """The entries that nobody took back. Who may take back is seen when the log is weighed."""
-    gone = {e.record.entry for e in entries if isinstance(e.record, signoff.Withdrawal)}
-    return [entry for entry in entries if entry.digest not in gone]
+    if isinstance(record, Withholding):
+        cell = layout.cell_of(record.path)
+        return not cell or any(
+            cell in getattr(condition, "cells", ())
+            for signal in signals
+            for condition in signal.conditions
+        )
+    return False
 
 
 def gates_of(role: str, plan: Plan) -> tuple[int, ...]:
@@ -211,30 +248,36 @@ class _Scale:
     weights: dict[int, Weight] = field(default_factory=dict)
     lint: list[str] = field(default_factory=list)
     held: dict[str, set[str]] = field(default_factory=dict)
+    slices: dict[int, str] = field(default_factory=dict)
+    refusals: dict[int, tuple[Standing, str] | None] = field(default_factory=dict)
     latest_ms: int = 0
 
     def __post_init__(self) -> None:
         self.as_of_ms = milliseconds(self.case.as_of)
         self.begins_ms = milliseconds(self.case.facts.as_of)
-        self.slices = {
-            gate.id: slice_digest(gate.id, self.log.entries, self.case.plan, self.case.decision)
-            for gate in self.case.plan.gates
-        }
+        self.visible = visible(self.log.entries, self.case.as_of)
+        self.numbers = {entry.digest: entry for entry in self.log.entries}
         self.signals = {signal.id: signal for signal in self.case.plan.signals}
         for person in self.case.runners:
             self.held.setdefault(person, set()).add(roster.RUNNER)
         self.gone = {
             entry.record.entry: entry
             for entry in self.log.entries
-            if isinstance(entry.record, signoff.Withdrawal) and not self._refusal(entry)
+            if isinstance(entry.record, Withdrawal) and not self._refusal(entry)
         }
 
     def put(self, entry: Entry) -> None:
-        """Weigh one entry; an attachment needs no signature, because its approval has one."""
+        """Weigh one entry, in the light of those before it."""
         standing, reason = self._refusal(entry) or self._standing(entry)
         self.weights[entry.number] = Weight(entry, standing, reason)
 
     def _refusal(self, entry: Entry) -> tuple[Standing, str] | None:
+        """Why an entry is not heard at all; signatures are slow to check, so each is once."""
+        if entry.number not in self.refusals:
+            self.refusals[entry.number] = self._refused(entry)
+        return self.refusals[entry.number]
+
+    def _refused(self, entry: Entry) -> tuple[Standing, str] | None:
         record, case = entry.record, self.case
         at = record.at
         if (at.audit, at.label) != (case.plan.audit.id, case.plan.label):
@@ -252,8 +295,8 @@ class _Scale:
             return "refused", "it was signed before the run ended"
         if signed_ms > self.as_of_ms + SKEW_MS:
             return "not yet", f"it was signed at {record.signed_utc}, after this instant"
-        if isinstance(record, Attachment):
-            return None
+        if isinstance(record, Attachment) and not entry.envelope.signatures:
+            return None  # its approval is signed
         return self._signature(entry)
 
     def _signature(self, entry: Entry) -> tuple[Standing, str] | None:
@@ -274,9 +317,10 @@ class _Scale:
         signed_ms = milliseconds(record.signed_utc)
         if signed_ms < self.latest_ms - SKEW_MS:
             return "refused", "it says that it was signed before the line before it"
-        self.latest_ms = max(self.latest_ms, signed_ms)
+        if entry.envelope.signatures:
+            self.latest_ms = max(self.latest_ms, signed_ms)
         taker = self.gone.get(entry.digest)
-        if taker and self._may_take_back(taker, entry):
+        if taker and not isinstance(record, Withdrawal) and self._may_take_back(taker, entry):
             return "withdrawn", f"taken back by {taker.record.person}"
         match record:
             case Approval():
@@ -285,26 +329,48 @@ class _Scale:
                 return self._attachment(record)
             case Waiver():
                 return self._waiver(record)
-            case _:
+            case Withholding():
+                return self._withholding(record)
+            case Withdrawal():
+                return self._withdrawal(entry, record)
+            case Carry():
                 return "counts", ""
+
+    def _withdrawal(self, entry: Entry, record: Withdrawal) -> tuple[Standing, str]:
+        taken = self.numbers.get(record.entry)
+        if taken is None or taken.number >= entry.number:
+            return "orphan", "no line before it is the one that it takes back"
+        line = f"line {taken.number + 1}"
+        if isinstance(taken.record, Withdrawal):
+            return "refused", f"{line} is a withdrawal: make the entry again"
+        if not self._may_take_back(entry, taken):
+            return "refused", f"{record.person} neither made {line} nor holds its role"
+        return "counts", f"of {line}"
+
+    def _withholding(self, record: Withholding) -> tuple[Standing, str]:
+        sealed = self.case.leaves(record.path)
+        if not sealed:
+            return "orphan", f"nothing called {record.path} was sealed"
+        numbers = record.chunks if seal.is_log(record.path) else (0,)
+        wanted = tuple(sealed[number] for number in numbers if 0 <= number < len(sealed))
+        if not wanted or wanted != record.leaves or len(wanted) != len(numbers):
+            return "refused", "its leaves are not those that were sealed"
+        return "counts", record.reason
 
     @staticmethod
     def _may_take_back(taker: Entry, entry: Entry) -> bool:
         one, other = taker.record, entry.record
-        return taker.number > entry.number and (
-            one.person == other.person or one.role == other.role
-        )
+        own = one.person == other.person or one.role == other.role
+        return taker.number > entry.number and own
 
     def _approval(self, record: Approval) -> tuple[Standing, str]:
         case = self.case
         if record.decision != case.decision_sha256:
             return "refused", "it is about another decision"
         for page in record.pages:
-            if case.pages.get(page.path) != page.sha256:
-                return (
-                    "refused",
-                    f"the page {page.path} that was shown is not the one in the bundle",
-                )
+            if not self._is_page(page):
+                why = f"the page {page.path} that was shown is not the one in the bundle"
+                return "refused", why
         if record.expires_utc and _past(record.expires_utc, self.as_of_ms):
             return "expired", f"it expired at {record.expires_utc}"
         for other in sorted(self.held.get(record.person, ())):
@@ -318,9 +384,25 @@ class _Scale:
         changed = ", ".join(f"gate {gate}" for gate in stale)
         return "counts", f"{changed} changed since and needs another look" if stale else ""
 
+    def _is_page(self, page: Page) -> bool:
+        """Whether a page is the one in the bundle; of one that was withheld its leaf is left."""
+        if page.path in self.case.pages:
+            return self.case.pages[page.path] == page.sha256
+        try:
+            leaf = chain.leaf_hash(f"file/{page.path}", page.sha256)
+        except Malformed:
+            return False
+        return self.case.leaves(page.path) == (leaf,)
+
     def fresh_gates(self, record: Approval) -> set[int]:
         """The gates of an approval that are still as they were shown."""
-        return {seen.gate for seen in record.gates if self.slices.get(seen.gate) == seen.digest}
+        return {seen.gate for seen in record.gates if self._slice(seen.gate) == seen.digest}
+
+    def _slice(self, gate: int) -> str:
+        case = self.case
+        if gate not in self.slices and any(item.id == gate for item in case.plan.gates):
+            self.slices[gate] = slice_digest(gate, self.visible, case.plan, case.decision)
+        return self.slices.get(gate, "")
 
     def _attachment(self, record: Attachment) -> tuple[Standing, str]:
         conditions = self.signals[record.signal].conditions if record.signal in self.signals else ()
@@ -332,6 +414,9 @@ class _Scale:
             return "refused", "the attached file is gone" if not found else "the file was changed"
         if record.expires_utc and _past(record.expires_utc, self.as_of_ms):
             return "expired", f"it expired at {record.expires_utc}"
+        if record.review_utc and _past(record.review_utc, self.as_of_ms):
+            due = f"{record.artifact} for {record.signal} is due for review since"
+            self.lint.append(f"{due} {record.review_utc}")
         return "waits", "it counts once its role approves it"
 
     def _waiver(self, record: Waiver) -> tuple[Standing, str]:
@@ -416,7 +501,7 @@ class _Scale:
             if isinstance(weight.entry.record, Attachment)
             and weight.entry.record.signal == signal.id
             and weight.entry.record.artifact == condition.artifact
-            and weight.standing != "withdrawn"
+            and weight.standing not in ("withdrawn", "not yet")
         ]
 
     def _external_fact(

@@ -96,11 +96,17 @@ def main(words):
     if root is not None and (len(root) != 64 or set(root.lower()) - set("0123456789abcdef")):
         parser.error("a root has 64 hex digits: --expect-root " + ascii(root[:80]))
     source = folder.Folder(options.bundle)
-    report = verify.verify(source, expect_root=root or "", each=folder.in_workers)
+    layer = layer_of(options, source)
+    report = verify.verify(
+        source,
+        expect_root=root or "",
+        each=folder.in_workers,
+        withheld=trusted.withheld_files(layer) if layer else (),
+    )
     trust = None
     if options.trust is not None:
         try:
-            trust = sign_off(options, source)
+            trust = sign_off(options, source, layer, report)
         except (OSError, ValueError) as error:
             parser.error("the sign-off cannot be weighed: " + ascii(str(error)[:300]))
     if options.json:
@@ -111,18 +117,29 @@ def main(words):
     return 0 if account.holds(report, trust) else 3
 
 
-def sign_off(options, source):
-    import datetime
+def layer_of(options, source):
     import os
+
+    where = options.sign_off
+    if where is None:
+        try:
+            plan = codec.read(model.Plan, source.read(layout.PLAN), layout.PLAN)
+        except ValueError:
+            return None
+        where = trusted.layer_of(os.path.abspath(options.bundle), plan)
+    return folder.Folder(where) if where and os.path.isdir(where) else None
+
+
+def sign_off(options, source, layer, report):
+    import datetime
 
     with open(options.trust, "rb") as stream:
         book = roster.read(stream.read(), options.trust)
-    plan = codec.read(model.Plan, source.read(layout.PLAN), layout.PLAN)
-    where = options.sign_off or trusted.layer_of(os.path.abspath(options.bundle), plan)
-    if not where or not os.path.isdir(where):
+    if layer is None:
         raise ValueError("its sign-off folder is not there; name it with --sign-off")
     now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return trusted.verify_trust(source, folder.Folder(where), book, options.as_of or now)
+    as_of = options.as_of or now
+    return trusted.verify_trust(source, layer, book, as_of, withheld=report.withheld)
 
 
 if __name__ == "__main__":

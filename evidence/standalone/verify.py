@@ -382,6 +382,23 @@ def artifact_path(cell: str, number: int, source: str) -> str:
     return f"{ARTIFACTS}/{cell}/{number}/{source}"
 
 
+_CELL_PATH = re.compile(
+    rf"{LOGS}/(?P<logged>.+?)(\.attempt-[0-9]+)?\.log|{ARTIFACTS}/(?P<left>[^/]+)/.*", re.DOTALL
+)
+
+
+def cell_of(path: str) -> str:
+    """Return the cell whose log or kept file lies at a path of a bundle; empty for all others."""
+    found = _CELL_PATH.fullmatch(path)
+    return (found["logged"] or found["left"]) if found else ""
+
+
+def may_be_withheld(path: str) -> bool:
+    """Whether a file that is no log can be taken out of a bundle that still verifies."""
+    folder = path.partition("/")[0]
+    return path == REPORT or (folder in (ARTIFACTS, DOCUMENTS) and not path.endswith(TRACKER))
+
+
 def findings_path(gate: int) -> str:
     """Return where the findings of a gate lie, below the documents."""
     return f"{FINDINGS}/gate-{gate}-findings.md"
@@ -1486,9 +1503,23 @@ def sums(digests: Mapping[str, str]) -> bytes:
     )
 
 
+def sum_of(table: bytes, path: str) -> str:
+    """Return the digest that `SHA256SUMS` gives of a path; empty where it gives none."""
+    safe = _safe(path)
+    for line in table.decode("utf-8", "surrogateescape").split("\n"):
+        digest, _, name = line.removeprefix("\\").partition("  ")
+        if name == safe:
+            return digest
+    return ""
+
+
 def _sums_line(path: str, digest: str) -> str:
-    safe = path.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+    safe = _safe(path)
     return f"{'' if safe == path else chr(92)}{digest}  {safe}\n"
+
+
+def _safe(path: str) -> str:
+    return path.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
 
 
 def is_plain(path: str) -> bool:
@@ -2475,6 +2506,7 @@ here knows which file is evidence of what.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from evidence import chain, layout
@@ -2511,33 +2543,94 @@ class Mapper(Protocol):
     def __call__(self, function: Callable[[T], R], items: Iterable[T], /) -> Iterable[R]: ...
 
 
-def log_problem(source: Source, log: Log) -> str:
-    """Return what is wrong with a log, its salts or its sealed leaves; empty when all agree."""
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is wrong with a log, empty when all agrees, and which of its chunks were withheld."""
+
+    problem: str
+    withheld: tuple[int, ...] = ()
+
+
+NO_SALT = bytes(SALT_BYTES)
+"""What is left of the salt of a chunk that was withheld, so that nobody can guess at its text."""
+REASON_BYTES_MAX = 1_000
+"""Bytes of a reason that stand in a log in place of what was withheld."""
+_BARE = b"[withheld]"
+
+
+def marker(reason: str, size: int) -> bytes:
+    """Return the `size` bytes that stand in place of a chunk: one line, filled up with spaces.
+
+    Where the reason finds no room it is left out; of a chunk of a few bytes the first remain.
+    """
+    plain = "".join(char if char.isprintable() else " " for char in reason)
+    told = b"[withheld: " + plain.encode("utf-8", "replace")[:REASON_BYTES_MAX] + b"]"
+    return _filled(told if len(told) < size else _BARE, size)
+
+
+def is_marker(chunk: bytes) -> bool:
+    """Whether a chunk is what `marker` makes: nothing else may stand where a text was withheld."""
+    line = chunk[:-1].rstrip(b" ")
+    told = line.startswith(b"[withheld: ") and line.endswith(b"]")
+    plain = all(byte >= 0x20 and byte != 0x7F for byte in line)
+    return chunk == _filled(line if told and plain else _BARE, len(chunk))
+
+
+def _filled(line: bytes, size: int) -> bytes:
+    return (line.ljust(size - 1) + b"\n")[:size]
+
+
+def look_at(source: Source, log: Log) -> Seen:
+    """Return what is wrong with a log, its salts or its sealed leaves, and what was withheld.
+
+    A chunk whose salt is all zeros and whose text is the marker was withheld: of it only the sealed
+    leaf is left, and the root has to follow from that.
+    """
     try:
         salts = source.read(layout.salts_path(log.path))
         if len(salts) != SALT_BYTES * len(log.leaves):
-            return "its salts are not one per chunk"
-        leaves: list[bytes] = []
-        size = 0
-        for block in source.blocks(log.path):
-            view = memoryview(block)
-            for start in range(0, len(view), CHUNK_BYTES):
-                at = len(leaves) * SALT_BYTES
-                chunk = view[start : start + CHUNK_BYTES]
-                leaves.append(chain.chunk_leaf(salts[at : at + SALT_BYTES], chunk))
-            size += len(view)
+            return Seen("its salts are not one per chunk")
+        leaves, withheld, size = _leaves(source, log, salts)
     except Malformed as error:
-        return f"{error.place}: {error.problem}"
+        return Seen(f"{error.place}: {error.problem}")
     if size != log.bytes:
-        return f"has {size} bytes, sealed were {log.bytes}"
+        return Seen(f"has {size} bytes, sealed were {log.bytes}")
     if len(leaves) != len(log.leaves):
-        return f"has {len(leaves)} chunks, sealed were {len(log.leaves)}"
+        return Seen(f"has {len(leaves)} chunks, sealed were {len(log.leaves)}")
     for number, (leaf, sealed) in enumerate(zip(leaves, log.leaves, strict=True)):
         if leaf.hex() != sealed:
-            return f"chunk {number} (from byte {number * CHUNK_BYTES}) is not what was sealed"
-    return (
-        "" if chain.root(leaves).hex() == log.root else "its root does not follow from its leaves"
-    )
+            place = f"chunk {number} (from byte {number * CHUNK_BYTES})"
+            return Seen(f"{place} is not what was sealed")
+    if chain.root(leaves).hex() != log.root:
+        return Seen("its root does not follow from its leaves")
+    return Seen("", tuple(withheld))
+
+
+def _leaves(source: Source, log: Log, salts: bytes) -> tuple[list[bytes], list[int], int]:
+    leaves: list[bytes] = []
+    withheld: list[int] = []
+    size = 0
+    for block in source.blocks(log.path):
+        view = memoryview(block)
+        for start in range(0, len(view), CHUNK_BYTES):
+            number = len(leaves)
+            salt = salts[number * SALT_BYTES : (number + 1) * SALT_BYTES]
+            chunk = view[start : start + CHUNK_BYTES]
+            if salt == NO_SALT and number < len(log.leaves) and is_marker(bytes(chunk)):
+                withheld.append(number)
+                leaves.append(_raw(log.leaves[number]))
+            else:
+                leaves.append(chain.chunk_leaf(salt, chunk))
+        size += len(view)
+    return leaves, withheld, size
+
+
+def _raw(leaf: str) -> bytes:
+    """A leaf hash as bytes; text that is none gives bytes that agree with nothing."""
+    try:
+        return bytes.fromhex(leaf)
+    except ValueError:
+        return b""
 
 
 def digest(source: Source, name: str) -> str:
@@ -2581,7 +2674,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -2641,6 +2734,18 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Withheld:
+    """What somebody took out after the seal: a chunk of a log (numbered from 0), or a file.
+
+    `leaf` is its sealed leaf hash, which every root still rests on.
+    """
+
+    path: str
+    chunk: int | None
+    leaf: str
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What verification found. `expected` says which root was expected: final, plan or none.
 
@@ -2652,6 +2757,7 @@ class Report:
     final_root: str
     expected: str
     decision: Decision | None
+    withheld: tuple[Withheld, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -2675,8 +2781,10 @@ class _Case:
     sealed: Seal | None = None
     point: Checkpoint | None = None
     logs: Sequence[Log] = ()
-    log_problems: Iterable[str] = ()
-    """What `contents.log_problem` says of each log: asked for early, wanted late."""
+    logs_seen: Iterable[contents.Seen] = ()
+    """What `contents.look_at` says of each log: asked for early, wanted late."""
+    may_lack: frozenset[str] = frozenset()
+    withheld: list[Withheld] = field(default_factory=list)
     attempts: tuple[bytes, ...] = ()
     """The canonical bytes of the attempts of the run."""
     hashed: dict[str, str] = field(default_factory=dict)
@@ -2696,14 +2804,22 @@ class _Case:
             self.find(place, f"does not agree with {of}")
 
 
-def verify(source: Source, *, expect_root: str = "", each: Mapper = map) -> Report:
+def verify(
+    source: Source,
+    *,
+    expect_root: str = "",
+    each: Mapper = map,
+    withheld: Iterable[str] = (),
+) -> Report:
     """Return what the numbered steps find in a bundle.
 
     `expect_root` is 64 hex digits taken from somewhere the author of the bundle cannot change: the
-    plan root (what was promised) or the final root (everything). Memory: one block per worker plus
-    the records. Reads every file once.
+    plan root (what was promised) or the final root (everything). `withheld` are files that the
+    sign-off of the run says were taken out: they may be gone, and are told. Memory: one block per
+    worker plus the records. Reads every file once.
     """
     case = _Case(source, each, expect_root.strip().lower())
+    case.may_lack = frozenset(filter(layout.may_be_withheld, withheld))
     checks: list[tuple[Callable[[_Case], None], Sequence[str]]] = [
         (_records, ()),
         (_plan, ("plan", "sealed", "point", "run")),
@@ -2730,7 +2846,8 @@ def verify(source: Source, *, expect_root: str = "", each: Mapper = map) -> Repo
             more = Finding("", f"and {len(found) - SHOWN_MAX} more")
             found = [*found[:SHOWN_MAX], more]
         steps.append(Step(number, STEPS[number - 1], ready, tuple(found)))
-    return Report(tuple(steps), case.plan_root, case.final_root, case.expected, case.derived)
+    roots = case.plan_root, case.final_root, case.expected
+    return Report(tuple(steps), *roots, case.derived, tuple(case.withheld))
 
 
 def _checked(check: Callable[[_Case], None], case: _Case) -> None:
@@ -2755,7 +2872,7 @@ def _records(case: _Case) -> None:
         setattr(case, attribute, _try(case, name, partial(codec.read, cls)))
         if case.run and not case.logs:
             case.logs = _logs_of(case.run)
-            case.log_problems = case.each(partial(contents.log_problem, case.source), case.logs)
+            case.logs_seen = case.each(partial(contents.look_at, case.source), case.logs)
     case.attempts = seal.encoded(case.run) if case.run else ()
     case.decision = _try(case, layout.DECISION, lambda data: _decision_in(case, data))
     case.sealed = _try(case, layout.SEAL, lambda data: _seal_in(case, data))
@@ -2920,9 +3037,10 @@ def _completeness(case: _Case) -> None:
 
 def _logs(case: _Case) -> None:
     """Step 5."""
-    for log, wrong in zip(case.logs, case.log_problems, strict=True):
-        if wrong:
-            case.find(log.path, wrong)
+    for log, seen in zip(case.logs, case.logs_seen, strict=True):
+        if seen.problem:
+            case.find(log.path, seen.problem)
+        case.withheld += [Withheld(log.path, n, log.leaves[n]) for n in seen.withheld]
 
 
 def _logs_of(run: Run) -> list[Log]:
@@ -2938,7 +3056,9 @@ def _files(case: _Case) -> None:
     wanted = {leaf.name[5:]: leaf.hash for leaf in sealed.final if leaf.name.startswith("file/")}
     for name in sorted(case.names - wanted.keys() - logs - salts - set(layout.UNSEALED)):
         case.find(name, "is not part of the evidence")
-    for name in sorted((logs | salts | wanted.keys()) - case.names):
+    gone = (logs | salts | wanted.keys()) - case.names
+    may_lack = sorted(gone & wanted.keys() & case.may_lack)
+    for name in sorted(gone - _withheld(case, may_lack, wanted)):
         case.find(name, "is gone")
     present = sorted(wanted.keys() & case.names)
 
@@ -2953,6 +3073,18 @@ def _files(case: _Case) -> None:
     table = _try(case, layout.SUMS, bytes)
     if table is not None and table != seal.sums(case.digests):
         case.find(layout.SUMS, "does not list the files as they are")
+
+
+def _withheld(case: _Case, names: Sequence[str], wanted: Mapping[str, str]) -> set[str]:
+    """Those of some files that are gone whose sealed digest is left, in the table of sums."""
+    found = set()
+    for name in names:
+        digest = seal.sum_of(case.source.read(layout.SUMS), name)
+        if len(digest) == 64 and chain.leaf_hash(f"file/{name}", digest) == wanted[name]:
+            case.digests[name] = digest
+            case.withheld.append(Withheld(name, None, wanted[name]))
+            found.add(name)
+    return found
 
 
 def _artifacts(case: _Case) -> None:
@@ -3933,8 +4065,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from evidence import chain, codec, judge, roster, signoff
+from evidence import chain, codec, judge, layout, roster, seal, signoff
 from evidence.brought import ApprovalFact, Brought, CarryFact, ExternalFact, Waived
+from evidence.codec import Malformed
 from evidence.instant import milliseconds
 from evidence.model import (
     Answer,
@@ -3947,7 +4080,17 @@ from evidence.model import (
     Signal,
 )
 from evidence.roster import Check, Roster, check_ed25519
-from evidence.signoff import Approval, Attachment, Carry, Entry, Log, Waiver, Withholding
+from evidence.signoff import (
+    Approval,
+    Attachment,
+    Carry,
+    Entry,
+    Log,
+    Page,
+    Waiver,
+    Withdrawal,
+    Withholding,
+)
 
 SKEW_MS = 300_000
 """How far the clocks of two signers may be apart: entries later in the log are not earlier."""
@@ -3986,7 +4129,8 @@ class Case:
 
     `decision` is the one inside the bundle; `pages` are the sealed documents with their SHA-256;
     `fingerprint` gives that of a signal's failure; `attached` the SHA-256 of an attached file,
-    empty where there is none; `runners` are the people whose keys signed the run.
+    empty where there is none; `runners` are the people whose keys signed the run; `leaves` gives
+    the sealed leaf hashes of a log's chunks, or the one of another file.
     """
 
     plan: Plan
@@ -4002,6 +4146,7 @@ class Case:
     carried: Callable[[Carry], tuple[Answer, str]]
     check: Check = check_ed25519
     runners: tuple[str, ...] = ()
+    leaves: Callable[[str], tuple[str, ...]] = lambda path: ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -4066,27 +4211,50 @@ def _passes(case: Case, decision: Decision, brought: Brought) -> bool:
 # --- what an approver saw -------------------------------------------------------------------------
 
 
+def visible(entries: Sequence[Entry], as_of: str) -> tuple[Entry, ...]:
+    """Return the entries that are signed by an instant, or whose time nobody can read.
+
+    Raises:
+        ValueError: `as_of` is no time.
+    """
+    until_ms = milliseconds(as_of) + SKEW_MS
+    return tuple(entry for entry in entries if _signed_ms(entry, until_ms) <= until_ms)
+
+
+def _signed_ms(entry: Entry, otherwise_ms: int) -> int:
+    try:
+        return milliseconds(entry.record.signed_utc)
+    except ValueError:
+        return otherwise_ms
+
+
 def slice_digest(gate: int, entries: Sequence[Entry], plan: Plan, decision: Decision) -> str:
     """Return the digest of a gate as it stood after `entries`: what its approval is given for.
 
     It covers the gate and its signals as planned, their statuses and answers, and every artifact,
-    waiver and withholding that touches them. Another approval changes nothing.
+    waiver, proof and withholding that touches them, in the order in which they came. Taking one of
+    those back is one more: nobody returns to what was approved by adding a line. Another approval
+    changes nothing. `entries` are those that are `visible` at the instant.
     """
     signals = [signal for signal in plan.signals if signal.gate == gate]
     names = {signal.id for signal in signals}
-    decided = judge.without_words(decision)
-    touching = [entry.digest for entry in _living(entries) if _touches(entry, gate, names, signals)]
+    decided = [item for item in judge.without_words(decision).signals if item.id in names]
+    touching: list[str] = []
+    for entry in entries:
+        record = entry.record
+        taken_back = isinstance(record, Withdrawal) and record.entry in touching
+        if taken_back or _touches(record, gate, names, signals):
+            touching.append(entry.digest)
     value = [
         [codec.to_value(item) for item in plan.gates if item.id == gate],
         [codec.to_value(signal) for signal in signals],
-        [codec.to_value(item) for item in decided.signals if item.id in names],
+        [codec.to_value(item) for item in decided],
         touching,
     ]
     return chain.sha256(codec.compact(value))
 
 
-def _touches(entry: Entry, gate: int, names: set[str], signals: Sequence[Signal]) -> bool:
-    record = entry.record
+def _touches(record: signoff.Record, gate: int, names: set[str], signals: Sequence[Signal]) -> bool:
     if isinstance(record, Attachment):
         return record.signal in names
     if isinstance(record, Waiver):
@@ -4097,13 +4265,14 @@ def _touches(entry: Entry, gate: int, names: set[str], signals: Sequence[Signal]
             for signal in signals
             for condition in signal.conditions
         )
-    return isinstance(record, Withholding)
-
-
-def _living(entries: Sequence[Entry]) -> list[Entry]:
-    """The entries that nobody took back. Who may take back is seen when the log is weighed."""
-    gone = {e.record.entry for e in entries if isinstance(e.record, signoff.Withdrawal)}
-    return [entry for entry in entries if entry.digest not in gone]
+    if isinstance(record, Withholding):
+        cell = layout.cell_of(record.path)
+        return not cell or any(
+            cell in getattr(condition, "cells", ())
+            for signal in signals
+            for condition in signal.conditions
+        )
+    return False
 
 
 def gates_of(role: str, plan: Plan) -> tuple[int, ...]:
@@ -4133,30 +4302,36 @@ class _Scale:
     weights: dict[int, Weight] = field(default_factory=dict)
     lint: list[str] = field(default_factory=list)
     held: dict[str, set[str]] = field(default_factory=dict)
+    slices: dict[int, str] = field(default_factory=dict)
+    refusals: dict[int, tuple[Standing, str] | None] = field(default_factory=dict)
     latest_ms: int = 0
 
     def __post_init__(self) -> None:
         self.as_of_ms = milliseconds(self.case.as_of)
         self.begins_ms = milliseconds(self.case.facts.as_of)
-        self.slices = {
-            gate.id: slice_digest(gate.id, self.log.entries, self.case.plan, self.case.decision)
-            for gate in self.case.plan.gates
-        }
+        self.visible = visible(self.log.entries, self.case.as_of)
+        self.numbers = {entry.digest: entry for entry in self.log.entries}
         self.signals = {signal.id: signal for signal in self.case.plan.signals}
         for person in self.case.runners:
             self.held.setdefault(person, set()).add(roster.RUNNER)
         self.gone = {
             entry.record.entry: entry
             for entry in self.log.entries
-            if isinstance(entry.record, signoff.Withdrawal) and not self._refusal(entry)
+            if isinstance(entry.record, Withdrawal) and not self._refusal(entry)
         }
 
     def put(self, entry: Entry) -> None:
-        """Weigh one entry; an attachment needs no signature, because its approval has one."""
+        """Weigh one entry, in the light of those before it."""
         standing, reason = self._refusal(entry) or self._standing(entry)
         self.weights[entry.number] = Weight(entry, standing, reason)
 
     def _refusal(self, entry: Entry) -> tuple[Standing, str] | None:
+        """Why an entry is not heard at all; signatures are slow to check, so each is once."""
+        if entry.number not in self.refusals:
+            self.refusals[entry.number] = self._refused(entry)
+        return self.refusals[entry.number]
+
+    def _refused(self, entry: Entry) -> tuple[Standing, str] | None:
         record, case = entry.record, self.case
         at = record.at
         if (at.audit, at.label) != (case.plan.audit.id, case.plan.label):
@@ -4174,8 +4349,8 @@ class _Scale:
             return "refused", "it was signed before the run ended"
         if signed_ms > self.as_of_ms + SKEW_MS:
             return "not yet", f"it was signed at {record.signed_utc}, after this instant"
-        if isinstance(record, Attachment):
-            return None
+        if isinstance(record, Attachment) and not entry.envelope.signatures:
+            return None  # its approval is signed
         return self._signature(entry)
 
     def _signature(self, entry: Entry) -> tuple[Standing, str] | None:
@@ -4196,9 +4371,10 @@ class _Scale:
         signed_ms = milliseconds(record.signed_utc)
         if signed_ms < self.latest_ms - SKEW_MS:
             return "refused", "it says that it was signed before the line before it"
-        self.latest_ms = max(self.latest_ms, signed_ms)
+        if entry.envelope.signatures:
+            self.latest_ms = max(self.latest_ms, signed_ms)
         taker = self.gone.get(entry.digest)
-        if taker and self._may_take_back(taker, entry):
+        if taker and not isinstance(record, Withdrawal) and self._may_take_back(taker, entry):
             return "withdrawn", f"taken back by {taker.record.person}"
         match record:
             case Approval():
@@ -4207,26 +4383,48 @@ class _Scale:
                 return self._attachment(record)
             case Waiver():
                 return self._waiver(record)
-            case _:
+            case Withholding():
+                return self._withholding(record)
+            case Withdrawal():
+                return self._withdrawal(entry, record)
+            case Carry():
                 return "counts", ""
+
+    def _withdrawal(self, entry: Entry, record: Withdrawal) -> tuple[Standing, str]:
+        taken = self.numbers.get(record.entry)
+        if taken is None or taken.number >= entry.number:
+            return "orphan", "no line before it is the one that it takes back"
+        line = f"line {taken.number + 1}"
+        if isinstance(taken.record, Withdrawal):
+            return "refused", f"{line} is a withdrawal: make the entry again"
+        if not self._may_take_back(entry, taken):
+            return "refused", f"{record.person} neither made {line} nor holds its role"
+        return "counts", f"of {line}"
+
+    def _withholding(self, record: Withholding) -> tuple[Standing, str]:
+        sealed = self.case.leaves(record.path)
+        if not sealed:
+            return "orphan", f"nothing called {record.path} was sealed"
+        numbers = record.chunks if seal.is_log(record.path) else (0,)
+        wanted = tuple(sealed[number] for number in numbers if 0 <= number < len(sealed))
+        if not wanted or wanted != record.leaves or len(wanted) != len(numbers):
+            return "refused", "its leaves are not those that were sealed"
+        return "counts", record.reason
 
     @staticmethod
     def _may_take_back(taker: Entry, entry: Entry) -> bool:
         one, other = taker.record, entry.record
-        return taker.number > entry.number and (
-            one.person == other.person or one.role == other.role
-        )
+        own = one.person == other.person or one.role == other.role
+        return taker.number > entry.number and own
 
     def _approval(self, record: Approval) -> tuple[Standing, str]:
         case = self.case
         if record.decision != case.decision_sha256:
             return "refused", "it is about another decision"
         for page in record.pages:
-            if case.pages.get(page.path) != page.sha256:
-                return (
-                    "refused",
-                    f"the page {page.path} that was shown is not the one in the bundle",
-                )
+            if not self._is_page(page):
+                why = f"the page {page.path} that was shown is not the one in the bundle"
+                return "refused", why
         if record.expires_utc and _past(record.expires_utc, self.as_of_ms):
             return "expired", f"it expired at {record.expires_utc}"
         for other in sorted(self.held.get(record.person, ())):
@@ -4240,9 +4438,25 @@ class _Scale:
         changed = ", ".join(f"gate {gate}" for gate in stale)
         return "counts", f"{changed} changed since and needs another look" if stale else ""
 
+    def _is_page(self, page: Page) -> bool:
+        """Whether a page is the one in the bundle; of one that was withheld its leaf is left."""
+        if page.path in self.case.pages:
+            return self.case.pages[page.path] == page.sha256
+        try:
+            leaf = chain.leaf_hash(f"file/{page.path}", page.sha256)
+        except Malformed:
+            return False
+        return self.case.leaves(page.path) == (leaf,)
+
     def fresh_gates(self, record: Approval) -> set[int]:
         """The gates of an approval that are still as they were shown."""
-        return {seen.gate for seen in record.gates if self.slices.get(seen.gate) == seen.digest}
+        return {seen.gate for seen in record.gates if self._slice(seen.gate) == seen.digest}
+
+    def _slice(self, gate: int) -> str:
+        case = self.case
+        if gate not in self.slices and any(item.id == gate for item in case.plan.gates):
+            self.slices[gate] = slice_digest(gate, self.visible, case.plan, case.decision)
+        return self.slices.get(gate, "")
 
     def _attachment(self, record: Attachment) -> tuple[Standing, str]:
         conditions = self.signals[record.signal].conditions if record.signal in self.signals else ()
@@ -4254,6 +4468,9 @@ class _Scale:
             return "refused", "the attached file is gone" if not found else "the file was changed"
         if record.expires_utc and _past(record.expires_utc, self.as_of_ms):
             return "expired", f"it expired at {record.expires_utc}"
+        if record.review_utc and _past(record.review_utc, self.as_of_ms):
+            due = f"{record.artifact} for {record.signal} is due for review since"
+            self.lint.append(f"{due} {record.review_utc}")
         return "waits", "it counts once its role approves it"
 
     def _waiver(self, record: Waiver) -> tuple[Standing, str]:
@@ -4338,7 +4555,7 @@ class _Scale:
             if isinstance(weight.entry.record, Attachment)
             and weight.entry.record.signal == signal.id
             and weight.entry.record.artifact == condition.artifact
-            and weight.standing != "withdrawn"
+            and weight.standing not in ("withdrawn", "not yet")
         ]
 
     def _external_fact(
@@ -4697,6 +4914,7 @@ believed for being there.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -4707,15 +4925,16 @@ from evidence import (
     fingerprint,
     layout,
     roster,
+    seal,
     signoff,
     weigh,
 )
 from evidence.codec import Malformed
 from evidence.contents import Source
-from evidence.model import Answer, Decision, Facts, Plan, Run
+from evidence.model import Answer, Decision, Facts, Plan, Run, Seal
 from evidence.roster import Check, Key, Roster
-from evidence.signoff import Carry
-from evidence.verify import Finding, Step
+from evidence.signoff import Carry, Withholding
+from evidence.verify import Finding, Step, Withheld
 
 STEPS = {
     12: "the checkpoint is signed by trusted runners",
@@ -4767,6 +4986,13 @@ def layer_of(bundle: str, plan: Plan) -> str:
     return layout.sign_off_folder(head, plan.audit.id, plan.label) if found and not rest else ""
 
 
+def withheld_files(layer: Source) -> tuple[str, ...]:
+    """Return the files that a sign-off log, whoever wrote it, says were taken out of its run."""
+    log, _ = _log(layer)
+    records = (entry.record for entry in log.entries)
+    return tuple(record.path for record in records if isinstance(record, Withholding))
+
+
 def records(bundle: Source) -> Sealed:
     """Return what of a bundle a sign-off is about.
 
@@ -4813,6 +5039,17 @@ def case_of(
             )
         return known[signal]
 
+    files: dict[str, str] = {}
+
+    def leaves(path: str) -> tuple[str, ...]:
+        if seal.is_log(path):
+            logs = (attempt.log for attempt in run.run.attempts)
+            return next((log.leaves for log in logs if log and log.path == path), ())
+        if not files:
+            sealed = codec.read(Seal, bundle.read(layout.SEAL), layout.SEAL)
+            files.update((leaf.name, leaf.hash) for leaf in sealed.final)
+        return (files[f"file/{path}"],) if f"file/{path}" in files else ()
+
     runners = tuple(key.person for key in note_signers(layer, run, book, check)[0])
     return weigh.Case(
         plan=run.plan,
@@ -4828,6 +5065,7 @@ def case_of(
         carried=lambda record: _carried(layer, record),
         check=check,
         runners=runners,
+        leaves=leaves,
     )
 
 
@@ -4895,8 +5133,11 @@ def verify_trust(
     as_of: str,
     *,
     check: Check = roster.check_ed25519,
+    withheld: Iterable[Withheld] = (),
 ) -> Report:
     """Return what steps 12 to 14 find. The bundle itself was verified before.
+
+    `withheld` is what that found taken out: somebody who may has to have signed for it.
 
     Raises:
         Malformed: a record of the bundle cannot be read.
@@ -4909,7 +5150,7 @@ def verify_trust(
     steps = (
         _runner_step(layer, run, book, check),
         Step(13, STEPS[13], True, tuple(log_findings)),
-        _entries_step(weighed),
+        _entries_step(weighed, withheld),
     )
     warnings = tuple(weigh.with_roster_of_now(weighed, book, as_of))
     return Report(steps, weighed, decision, verdict, as_of, (*weighed.lint, *warnings))
@@ -4936,13 +5177,23 @@ def _runner_step(layer: Source, run: Sealed, book: Roster, check: Check) -> Step
     return Step(12, STEPS[12], True, tuple(findings))
 
 
-def _entries_step(weighed: weigh.Weighed) -> Step:
+def _entries_step(weighed: weigh.Weighed, withheld: Iterable[Withheld]) -> Step:
     """Not checked, and so never OK, where a scheme is used that nobody here can check."""
+    signed = {
+        (weight.entry.record.path, leaf)
+        for weight in weighed.weights
+        if isinstance(weight.entry.record, Withholding) and weight.standing == "counts"
+        for leaf in weight.entry.record.leaves
+    }
     findings = [
         Finding(f"{layout.SIGN_OFF_LOG} line {weight.entry.number + 1}", weight.reason)
         for weight in weighed.weights
         if weight.standing in ("refused", "unchecked", "orphan")
     ]
+    for item in withheld:
+        if (item.path, item.leaf) not in signed:
+            chunk = "" if item.chunk is None else f"chunk {item.chunk} "
+            findings.append(Finding(item.path, f"{chunk}was withheld, and nobody signed for that"))
     checked = all(weight.standing != "unchecked" for weight in weighed.weights)
     return Step(14, STEPS[14], checked, tuple(findings))
 
@@ -4973,7 +5224,8 @@ def title(record: signoff.Record) -> str:
     if isinstance(record, signoff.Waiver):
         return f"{kind} {who} of {record.signal} until {record.until_utc}"
     if isinstance(record, signoff.Withholding):
-        return f"{kind} {who} of {record.path}"
+        chunks = ", ".join(map(str, record.chunks))
+        return f"{kind} {who} of {record.path}" + (f", chunks {chunks}" if chunks else "")
     if isinstance(record, signoff.Carry):
         return f"{kind} {who} of {record.command} from {record.run}"
     return f"{kind} {who} of entry {record.entry:.16}"
@@ -5020,7 +5272,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from evidence import codec, seal, trusted
-from evidence.verify import Report, Step
+from evidence.verify import Report, Step, Withheld
 
 _ROOTS = {
     "final": "nothing was edited since it was sealed",
@@ -5041,6 +5293,7 @@ def lines(report: Report, trust: trusted.Report | None = None) -> list[str]:
         text.append(f"the {report.expected} root is the one expected; what lies under it is not")
     elif report.ok:
         text.append("consistent in itself; with --expect-root ROOT an edit of everything shows too")
+    text += [f"note: {_visible(_withheld(item))}" for item in report.withheld]
     if report.decision is not None:
         text.append(f"decision, derived again: {report.decision.verdict}")
     if trust:
@@ -5062,6 +5315,11 @@ def _of_step(step: Step) -> Iterator[str]:
         yield f"      {place}{_visible(finding.problem)}"
 
 
+def _withheld(item: Withheld) -> str:
+    what = f"{item.path}" if item.chunk is None else f"chunk {item.chunk} of {item.path}"
+    return f"{what} was withheld after the seal; its sealed leaf is {item.leaf}"
+
+
 def _visible(text: str) -> str:
     """Text from a bundle on one line of a terminal: nothing in it can pass for a line of ours."""
     return "".join(char if char.isprintable() else seal.escape(char) for char in text)
@@ -5069,7 +5327,7 @@ def _visible(text: str) -> str:
 
 def value(report: Report, trust: trusted.Report | None = None) -> dict[str, Any]:
     """Return a report as a JSON value; `sign_off` only with a trust file."""
-    told = {
+    told: dict[str, Any] = {
         "ok": holds(report, trust),
         "plan_root": report.plan_root,
         "final_root": report.final_root,
@@ -5077,6 +5335,8 @@ def value(report: Report, trust: trusted.Report | None = None) -> dict[str, Any]
         "verdict": report.decision.verdict if report.decision else None,
         "steps": codec.to_value(report.steps),
     }
+    if report.withheld:
+        told["withheld"] = codec.to_value(report.withheld)
     return told if trust is None else {**told, "sign_off": trusted.value(trust)}
 ''',
 )
@@ -5295,11 +5555,17 @@ def main(words):
     if root is not None and (len(root) != 64 or set(root.lower()) - set("0123456789abcdef")):
         parser.error("a root has 64 hex digits: --expect-root " + ascii(root[:80]))
     source = folder.Folder(options.bundle)
-    report = verify.verify(source, expect_root=root or "", each=folder.in_workers)
+    layer = layer_of(options, source)
+    report = verify.verify(
+        source,
+        expect_root=root or "",
+        each=folder.in_workers,
+        withheld=trusted.withheld_files(layer) if layer else (),
+    )
     trust = None
     if options.trust is not None:
         try:
-            trust = sign_off(options, source)
+            trust = sign_off(options, source, layer, report)
         except (OSError, ValueError) as error:
             parser.error("the sign-off cannot be weighed: " + ascii(str(error)[:300]))
     if options.json:
@@ -5310,18 +5576,29 @@ def main(words):
     return 0 if account.holds(report, trust) else 3
 
 
-def sign_off(options, source):
-    import datetime
+def layer_of(options, source):
     import os
+
+    where = options.sign_off
+    if where is None:
+        try:
+            plan = codec.read(model.Plan, source.read(layout.PLAN), layout.PLAN)
+        except ValueError:
+            return None
+        where = trusted.layer_of(os.path.abspath(options.bundle), plan)
+    return folder.Folder(where) if where and os.path.isdir(where) else None
+
+
+def sign_off(options, source, layer, report):
+    import datetime
 
     with open(options.trust, "rb") as stream:
         book = roster.read(stream.read(), options.trust)
-    plan = codec.read(model.Plan, source.read(layout.PLAN), layout.PLAN)
-    where = options.sign_off or trusted.layer_of(os.path.abspath(options.bundle), plan)
-    if not where or not os.path.isdir(where):
+    if layer is None:
         raise ValueError("its sign-off folder is not there; name it with --sign-off")
     now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return trusted.verify_trust(source, folder.Folder(where), book, options.as_of or now)
+    as_of = options.as_of or now
+    return trusted.verify_trust(source, layer, book, as_of, withheld=report.withheld)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evidence import codec, dsse, model, signoff, weigh
+from evidence import chain, codec, dsse, model, signoff, weigh
 from evidence.roster import Roster, Separate, Threshold
 from tests.evidence import sign_kit as kit
 from tests.evidence.sign_kit import ADA, BOB, DAY_1, DAY_2, DAY_9, EVE, Book, standings
@@ -318,3 +318,115 @@ def test_less_evidence_never_raises_a_status(order: list[int], count: int) -> No
     after = book.statuses()
     for name in ("approved", "drilled"):
         assert order_of(after[name]) >= order_of(before[name])
+
+
+# --- nobody adds a line and is back at what was approved ------------------------------------------
+
+
+def test_an_artifact_swapped_in_behind_an_approval_is_not_approved() -> None:
+    """An unsigned artifact, taken back by a line that nobody trusted signed, still changed it."""
+    book = Book()
+    book.attach()
+    book.approve(ADA)
+    assert book.statuses()["drilled"] == "GO"
+    other = book.attach(sha256="ee" * 32)
+    book.files.add("ee" * 32)
+    for taker in (EVE, ADA):
+        book.withdraw(other, taker)
+        assert "gate 1 changed since" in book.weighed().weights[1].reason
+        assert book.statuses()["drilled"] == "BLOCKED-EXTERNAL"
+        assert book.statuses()["approved"] == "GO"
+
+
+def test_what_was_taken_back_is_so_and_not_for_ever_after() -> None:
+    book = Book()
+    entry = book.approve(ADA)
+    taken = book.withdraw(entry, ADA)
+    book.withdraw(taken, ADA)
+    book.withdraw("00" * 32, ADA)
+    assert standings(book.weighed()) == ["withdrawn", "counts", "refused", "orphan"]
+    assert "is a withdrawal" in book.weighed().weights[2].reason
+
+
+def test_an_artifact_that_is_signed_is_signed_by_who_says_so() -> None:
+    book = Book()
+    digest = "cd" * 32
+    book.files.add(digest)
+    plain = signoff.Attachment(
+        book.at(), "Ada", "SRE", DAY_1, "drilled", "drill.md", "drill.md", digest, 5
+    )
+    book.add(plain, EVE)
+    book.add(replace(plain, at=book.at()), ADA)
+    assert standings(book.weighed()) == ["refused", "waits"]
+
+
+def test_what_comes_later_changes_nothing_before() -> None:
+    """As of an instant, only what was signed by then is looked at."""
+    book = Book()
+    book.attach()
+    book.approve(ADA)
+    book.attach(utc=DAY_9, sha256="ee" * 32)
+    assert book.statuses(DAY_2)["drilled"] == "GO"
+    assert book.statuses("2026-12-11T00:00:00Z")["drilled"] == "BLOCKED-EXTERNAL"
+
+
+def test_an_artifact_is_looked_at_again() -> None:
+    book = Book()
+    book.attach(review_utc=DAY_2)
+    assert book.weighed(DAY_1).lint == ()
+    assert "is due for review" in book.weighed(DAY_2).lint[0]
+
+
+# --- what was withheld ----------------------------------------------------------------------------
+
+LEAVES = {"command-logs/fine.log": ("0a" * 32, "0b" * 32), "report.html": ("0c" * 32,)}
+
+
+def withhold(book: Book, path: str, chunks: tuple[int, ...], *leaves: str) -> None:
+    at = book.at()
+    record = signoff.Withholding(at, "Ada", "SRE", DAY_1, path, chunks, leaves, "a key")
+    book.add(record, ADA)
+
+
+@pytest.mark.parametrize(
+    ("path", "chunks", "leaves", "standing"),
+    [
+        ("command-logs/fine.log", (1,), ("0b" * 32,), "counts"),
+        ("command-logs/fine.log", (0, 1), ("0a" * 32, "0b" * 32), "counts"),
+        ("report.html", (), ("0c" * 32,), "counts"),
+        ("command-logs/fine.log", (1,), ("0a" * 32,), "refused"),
+        ("command-logs/fine.log", (2,), ("0a" * 32,), "refused"),
+        ("command-logs/fine.log", (-1,), ("0b" * 32,), "refused"),
+        ("command-logs/fine.log", (), (), "refused"),
+        ("report.html", (), (), "refused"),
+        ("other.html", (), ("0c" * 32,), "orphan"),
+    ],
+)
+def test_a_withholding_names_what_was_sealed(
+    path: str, chunks: tuple[int, ...], leaves: tuple[str, ...], standing: str
+) -> None:
+    book = Book()
+    withhold(book, path, chunks, *leaves)
+    weighed = book.weighed(leaves=lambda path: LEAVES.get(path, ()))
+    assert standings(weighed) == [standing]
+
+
+def test_a_withholding_touches_the_gates_that_look_at_it() -> None:
+    book = Book()
+    book.approve(ADA)
+    withhold(book, "command-logs/broken.attempt-1.log", (0,), "0a" * 32)
+    assert book.weighed().weights[0].reason == ""
+    withhold(book, "command-logs/fine.log", (0,), "0a" * 32)
+    assert "gate 0 changed" in book.weighed().weights[0].reason
+    withhold(book, "report.html", (), "0c" * 32)
+    assert standings(book.weighed())[0] == "suspect"
+
+
+def test_a_page_that_was_withheld_is_known_by_its_leaf() -> None:
+    book = Book()
+    book.approve(ADA)
+    path, digest = next(iter(kit.PAGES.items()))
+    leaf = chain.leaf_hash(f"file/{path}", digest)
+    gone = book.weighed(pages={}, leaves=lambda name: (leaf,) if name == path else ())
+    assert standings(gone) == ["counts"]
+    assert standings(book.weighed(pages={})) == ["refused"]
