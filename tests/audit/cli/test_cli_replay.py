@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import signal
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Callable
@@ -12,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from audit import errors, runner
+from audit import runner
 from audit.repo import Repository
 from audit.trust import replay, replay_draw
 from evidence import layout
@@ -251,5 +255,34 @@ def test_cells_out_of_reach_are_named(
     assert value["reachable"] == 2
 
 
-def test_the_errors_are_those_of_the_audit() -> None:
-    assert errors.Corrupt.exit_code == 3
+PROGRAM = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell takes it away
+from audit.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_leaves_nothing_behind(
+    sealed: Path, world: Path, temp: Path, number: signal.Signals
+) -> None:
+    """A command waits for a pipe that only this test opens, so the signal comes in its middle."""
+    world.unlink()
+    os.mkfifo(world)
+    environ = {key: value for key, value in os.environ.items() if key != runner.MARKER}
+    root = Path(__file__).parents[3]
+    with (
+        subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, "replay", "--repo", sealed, "--nonce", NONCE],
+            env={**environ, "TMPDIR": str(temp), "PYTHONPATH": str(root)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as program,
+        world.open("wb"),
+    ):
+        assert any(temp.iterdir())
+        program.send_signal(number)
+        _, err = program.communicate(timeout=60)
+    assert (program.returncode, b"nothing was compared" in err) == (130, True)
+    assert not any(temp.iterdir())
