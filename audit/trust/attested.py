@@ -71,10 +71,9 @@ def attest_run(opened: Book, sealed: SealedRun, signer: Signer) -> Attested:
         Unavailable: the disk says no.
     """
     payloads = [dsse.write_statement(item) for item in intoto.statements(sealed).values()]
-    mine = payloads[:-1]  # the checkpoint has a signed note of its own
 
     def write() -> Attested:
-        envelopes = _merged(opened, payloads, attest.sign(mine, signer))
+        envelopes = _merged(opened, payloads, attest.sign(payloads, signer))
         note = _note(opened, sealed, signer)
         _put(opened, layout.ATTESTATIONS, attest.write(envelopes))
         _put(opened, layout.CHECKPOINT, note)

@@ -200,9 +200,11 @@ def read(path: Path) -> bytes:
         Invalid: it is not there, no regular file, too large, or others have access to it.
     """
     try:
-        with path.open("rb") as stream:
-            about = os.fstat(stream.fileno())
-            _refuse_open_to_others(path, about)
+        # A pipe must not make us wait before it is refused.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with files.on_error(os.close, descriptor):
+            _refuse_open_to_others(path, os.fstat(descriptor))
+        with os.fdopen(descriptor, "rb") as stream:
             data = stream.read(KEY_BYTES_MAX + 1)
     except OSError as error:
         why = (error.strerror or str(error)).lower()
