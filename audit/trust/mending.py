@@ -8,6 +8,8 @@ again, and its tests and numbers stay as they are.
 
 from __future__ import annotations
 
+import contextlib
+import graphlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -148,6 +150,12 @@ class Hearing:
             if isinstance(condition, TestPassed) and answer.answer != "met"
         ]
         self._lacking: dict[str, list[str]] = {}
+        self.outcomes: dict[tuple[str, str], list[str]] = {}
+        for test in world.facts.tests:
+            self.outcomes.setdefault((test.cell, test.key), []).append(test.outcome)
+        last = {fact.cell: fact for fact in world.facts.attempts}
+        self._started = {cell for cell, fact in last.items() if fact.exit_code is not None}
+        self._roots = self._all_roots()
         pairs = sorted(asked, key=str)
         self._heard = dict(zip(pairs, self._probe(pairs, _is_heard), strict=True))
         self._passed = dict(zip(pairs, self._probe(pairs, _is_passed), strict=True))
@@ -187,19 +195,28 @@ class Hearing:
         """Whether a cell passed and left whole results, whatever stands in them."""
         return self.passed(cell) and self.heard(cell)
 
-    def roots(self, cell: str, seen: tuple[str, ...] = ()) -> frozenset[str]:
+    def roots(self, cell: str) -> frozenset[str]:
         """The cells that must be mended for this one: itself, or those whose failure kept it from
         being started at all."""
+        return self._roots.get(cell) or frozenset((cell,))
+
+    def _all_roots(self) -> dict[str, frozenset[str]]:
+        found: dict[str, frozenset[str]] = {}
+        with contextlib.suppress(graphlib.CycleError):  # then each stands for itself
+            needs = {name: self._kept_from(name) for name in self.planned}
+            for name in graphlib.TopologicalSorter(needs).static_order():
+                reached = {root for need in needs[name] for root in found[need]}
+                found[name] = frozenset(reached or (name,))
+        return found
+
+    def _kept_from(self, cell: str) -> list[str]:
+        """The needs that did not pass of a cell that was therefore never started."""
         planned, decided = self.planned.get(cell), self.cells.get(cell)
-        last = [fact for fact in self.world.facts.attempts if fact.cell == cell][-1:]
-        if not planned or not decided or decided.result != "skipped" or cell in seen:
-            return frozenset((cell,))
-        if any(fact.exit_code is not None for fact in last):
-            return frozenset((cell,))
-        failed = [name for name in planned.needs if name in self.cells]
-        failed = [name for name in failed if not self.cells[name].passed]
-        found = {root for name in failed for root in self.roots(name, (*seen, cell))}
-        return frozenset(found or (cell,))
+        if not planned or not decided or decided.result != "skipped" or cell in self._started:
+            return []
+        return [
+            need for need in planned.needs if need in self.cells and not self.cells[need].passed
+        ]
 
 
 def _is_heard(cell: str, age_ms: int | None) -> Condition:

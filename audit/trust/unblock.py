@@ -129,7 +129,11 @@ def unblock(world: World) -> Unblock:
     hearing = Hearing(standing(world))
     needs = list(needs_of(world, hearing))
     chosen, exact = smallest(need.choice for need in needs)
-    fixes = tuple(_fix(cause, needs, world, hearing) for cause in chosen)
+    waiting: dict[Cause, list[Need]] = {}
+    for need in needs:
+        for cause in need.choice:
+            waiting.setdefault(cause, []).append(need)
+    fixes = tuple(_fix(cause, waiting[cause], world, hearing) for cause in chosen)
     names = {gate.id: gate.name for gate in world.plan.gates}
     work = []
     for gate in decision.gates:
@@ -138,7 +142,7 @@ def unblock(world: World) -> Unblock:
             exact = exact and certain
             fixed = tuple(cause.name for cause in own)
             work.append(GateWork(gate.id, names[gate.id], gate.status, fixed))
-    beyond = mended(world, {cause for need in needs for cause in need.choice}, hearing).decide()
+    beyond = mended(world, waiting, hearing).decide()
     return Unblock(
         decision.verdict,
         fixes,
@@ -374,11 +378,10 @@ def _is_complete(signal: Signal, world: World) -> bool:
 
 
 def _fix(cause: Cause, needs: Sequence[Need], world: World, hearing: Hearing) -> Fix:
-    own = [need for need in needs if cause in need.choice]
-    signals = dict.fromkeys(need.signal for need in own if need.signal)
+    signals = dict.fromkeys(need.signal for need in needs if need.signal)
     names = {signal.id for signal in signals}
     gates = [gate.id for gate in world.plan.gates if names & set(gate.signals)]
-    reason, next_step = _told(cause, own[0], hearing)
+    reason, next_step = _told(cause, needs[0], hearing)
     return Fix(
         cause.name,
         cause.kind,
@@ -404,11 +407,7 @@ def _told(cause: Cause, need: Need, hearing: Hearing) -> tuple[str, str]:
     assert need.condition
     step = words.next_step(need.condition, need.told.answer)
     if cause.kind == "test":
-        outcomes = [
-            fact.outcome
-            for fact in hearing.world.facts.tests
-            if (fact.cell, fact.key) == (cause.place, cause.parts[0])
-        ]
+        outcomes = hearing.outcomes[cause.place, cause.parts[0]]
         return f"{words.listed(outcomes)} in {cause.place}, which passed", step
     return need.told.reason, step
 
@@ -433,6 +432,7 @@ def _open(needs: Sequence[Need], decision: Decision, chosen: Sequence[Cause]) ->
     for same in together.values():
         signal, told = same[0].signal, same[0].told
         assert signal
+        own = {cause for need in same for cause in need.choice}.intersection(chosen)
         yield Open(
             signal.gate,
             signal.id,
@@ -442,5 +442,5 @@ def _open(needs: Sequence[Need], decision: Decision, chosen: Sequence[Cause]) ->
             told.condition,
             told.answer,
             told.reason,
-            tuple(c.name for c in chosen if any(c in need.choice for need in same)),
+            tuple(cause.name for cause in sorted(own, key=lambda cause: cause.order)),
         )

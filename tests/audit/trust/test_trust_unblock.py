@@ -301,3 +301,33 @@ def test_a_green_audit_needs_nothing() -> None:
     found = unblock.unblock(world_of(kit.green()))
     assert (found.fixes, found.gates, found.open, found.beyond) == ((), (), (), ())
     assert judge.decide(kit.green().plan, kit.green().facts).verdict == "GO"
+
+
+@pytest.mark.parametrize("depth", [30, 3000])
+def test_long_and_wide_chains_of_skipped_cells_have_one_root(depth: int) -> None:
+    """Each layer needs all of the one before: neither deep recursion nor every path is walked."""
+    first = [make_cell("a-0"), make_cell("b-0")]
+    layers = [
+        make_cell(f"{side}-{n}", needs=(f"a-{n - 1}", f"b-{n - 1}"))
+        for n in range(1, depth)
+        for side in "ab"
+    ]
+    attempts = [ran("a-0", "failed"), ran("b-0")]
+    attempts += [replace(ran(cell.id, "skipped"), exit_code=None) for cell in layers]
+    command = model.CommandPassed("command", "last", (layers[-1].id,))
+    world = World(
+        make_plan(make_signal("s", command), cells=(*first, *layers)), make_facts(*attempts)
+    )
+    hearing = mending.Hearing(mending.standing(world))
+    assert hearing.roots(layers[-1].id) == {"a-0"}
+    assert unblock.smallest(need.choice for need in unblock.needs_of(world, hearing))[0] == (
+        Cause("cell", "a-0"),
+    )
+
+
+def test_cells_that_need_each_other_are_their_own_roots() -> None:
+    cells = (make_cell("a", needs=("b",)), make_cell("b", needs=("a",)))
+    attempts = (replace(ran(cell.id, "skipped"), exit_code=None) for cell in cells)
+    command = model.CommandPassed("command", "a", ("a",))
+    world = World(make_plan(make_signal("s", command), cells=cells), make_facts(*attempts))
+    assert names(world) == ["cell a", "cell b"]
