@@ -283,7 +283,7 @@ def _signal(table: SignalTable, gate: int, places: _Places, claim: Status | None
         runbook=table.runbook,
         evidence=table.evidence,
         exit_test=table.exit_test,
-        conditions=tuple(_condition(item, places) for item in table.closes_when),
+        conditions=tuple(_condition(item, places) for item in table.conditions),
         claim=claim,
     )
 

@@ -18,11 +18,12 @@ from pydantic import (
     PlainValidator,
     PrivateAttr,
     Tag,
+    ValidationError,
     WithJsonSchema,
     model_validator,
 )
 
-from audit.definition import names, patterns, units, words
+from audit.definition import cel, names, patterns, units, words
 from audit.definition.units import WrongError
 from evidence.model import EngineFactName
 
@@ -179,6 +180,28 @@ class CarryCondition(Table):
     run: Annotated[str, AfterValidator(names.label)]
 
 
+class CelCondition(Table):
+    """A rule in the Common Expression Language: the conjunction of other conditions."""
+
+    cel: Word
+
+    @property
+    def conditions(self) -> tuple[Table, ...]:
+        """The conditions that the rule stands for, in its order."""
+        tables = cel.conditions(self.cel)
+        return tuple(CONDITIONS[str(condition_kind(item))].model_validate(item) for item in tables)
+
+    @model_validator(mode="after")
+    def _compiles(self) -> CelCondition:
+        try:
+            assert self.conditions
+        except ValidationError as error:
+            # What is wrong with a part is told as if it stood there by itself.
+            first = error.errors()[0]
+            raise first.get("ctx", {}).get("error", WrongError(first["msg"].lower())) from None
+        return self
+
+
 CONDITIONS: dict[str, type[Table]] = {
     "command": CommandCondition,
     "test": TestCondition,
@@ -189,6 +212,7 @@ CONDITIONS: dict[str, type[Table]] = {
     "approval": ApprovalCondition,
     "external": ExternalCondition,
     "carry": CarryCondition,
+    "cel": CelCondition,
 }
 """Every kind of condition by the key that makes it one."""
 _MAY_NAME_COMMAND = ("test", "metric")
@@ -213,7 +237,8 @@ Condition = Annotated[
     | Annotated[EngineCondition, Tag("engine")]
     | Annotated[ApprovalCondition, Tag("approval")]
     | Annotated[ExternalCondition, Tag("external")]
-    | Annotated[CarryCondition, Tag("carry")],
+    | Annotated[CarryCondition, Tag("carry")]
+    | Annotated[CelCondition, Tag("cel")],
     Discriminator(condition_kind),
 ]
 
@@ -354,6 +379,15 @@ class SignalTable(Table):
     runbook: str = ""
     evidence: tuple[str, ...] = ()
     closes_when: tuple[Condition, ...] = ()
+
+    @property
+    def conditions(self) -> tuple[Table, ...]:
+        """What closes it, with rules in CEL taken apart into what they stand for."""
+        return tuple(
+            part
+            for item in self.closes_when
+            for part in (item.conditions if isinstance(item, CelCondition) else (item,))
+        )
 
 
 class GateTable(Table):

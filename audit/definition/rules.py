@@ -14,6 +14,7 @@ from audit.definition.lines import Path
 from audit.definition.models import (
     ApprovalCondition,
     CarryCondition,
+    CelCondition,
     CommandCondition,
     CommandTable,
     Definition,
@@ -241,4 +242,8 @@ def _all_conditions(definition: Definition) -> Iterator[tuple[Path, Table]]:
     for g, gate in enumerate(definition.gates):
         for s, signal in enumerate(gate.signals):
             for c, condition in enumerate(signal.closes_when):
-                yield ("gate", g, "signal", s, "closes_when", c), condition
+                place = ("gate", g, "signal", s, "closes_when", c)
+                if isinstance(condition, CelCondition):
+                    yield from (((*place, "cel"), part) for part in condition.conditions)
+                else:
+                    yield place, condition

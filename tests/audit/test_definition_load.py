@@ -315,4 +315,4 @@ def test_schema_names_every_key() -> None:
         *("audit", "environment", "secrets", "evidence", "role", "command", "gate"),
     }
     kinds = made["$defs"]["SignalTable"]["properties"]["closes_when"]["items"]["oneOf"]
-    assert len(kinds) == 9
+    assert len(kinds) == 10
