@@ -64,15 +64,9 @@ def _cyclonedx(_: str, data: bytes) -> str:
         from cyclonedx.validation.json import (  # type: ignore[import-not-found,import-untyped,unused-ignore]  # pyright: ignore[reportMissingImports]
             JsonStrictValidator,
         )
-
-        problem = JsonStrictValidator(SchemaVersion.V1_6).validate_str(data.decode())
     except ImportError as error:
         raise _missing("cyclonedx", "cyclonedx-python-lib") from error
-    except Exception as error:
-        # The package names the lack of its own extra with an exception of its own.
-        if type(error).__name__ != "MissingOptionalDependencyException":
-            raise
-        raise _missing("cyclonedx", "cyclonedx-python-lib[json-validation]") from error
+    problem = JsonStrictValidator(SchemaVersion.V1_6).validate_str(data.decode())
     return "" if problem is None else str(problem)
 
 
