@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -26,6 +27,9 @@ CHECKS = (
     *("locks", "sbom_cyclonedx", "sbom_spdx"),
 )
 """The checks of a release by name, in their order."""
+
+OBJECT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+"""How git spells the whole id of an object."""
 
 F = Callable[..., Any]
 
@@ -103,7 +107,7 @@ def command(
 
     \b
     Examples:
-      arco-audit pack v1.2.3 --check --allowed-signers .github/allowed_signers
+      arco-audit pack v1.2.3 --check --allowed-signers allowed_signers
       arco-audit pack v1.2.3 --run head/2 --out dist --gzip --unchecked unmoved
     """
     tags.version_of(tag)
@@ -146,7 +150,12 @@ def _wanted(
     locks: tuple[str, ...],
     bills: tuple[Path, ...],
 ) -> material.Wanted:
-    known = {"--tag-object": tag_object.lower()} if tag_object else {}
+    if tag_object and not OBJECT_ID.fullmatch(tag_object):
+        raise Invalid(
+            f"is no whole id of an object tag_object=`{tag_object[:80]}`",
+            next_step=f"git rev-parse refs/tags/{tag} where you trust it has 40 or 64 hex digits",
+        )
+    known = {"--tag-object": tag_object} if tag_object else {}
     if folder and (earlier := pack.recorded(folder, tag)):
         known["the earlier pack"] = earlier
     return material.Wanted(

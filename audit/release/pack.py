@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
+from audit import runs
 from audit.errors import Conflict, Corrupt, Invalid, Unavailable
 from audit.release import changelog
 from audit.release.material import Release
 from audit.runner.files import sync_folder
-from audit.runs import Records
 from evidence import archive, codec, layout, verify
 from evidence.codec import Malformed
 from evidence.folder import Folder, in_threads
@@ -111,7 +111,7 @@ def file_name(tag: str) -> str:
     return f"{tag}.evidence.tar"
 
 
-def audit_folder(records: Records) -> Path | None:
+def audit_folder(records: runs.Records) -> Path | None:
     """Return the folder of the run's audit, when the run lies where a run is written."""
     label = Path(records.plan.label).parts
     folder = records.folder.resolve()
@@ -120,7 +120,7 @@ def audit_folder(records: Records) -> Path | None:
     return folder.parents[len(label) - 1]
 
 
-def sign_off_folder(records: Records) -> Path | None:
+def sign_off_folder(records: runs.Records) -> Path | None:
     """Return where people's additions to a run lie, when the run lies where a run is written."""
     found = audit_folder(records)
     if found is None:
@@ -129,7 +129,7 @@ def sign_off_folder(records: Records) -> Path | None:
     return Path(layout.sign_off_folder(str(found.parent), plan.audit.id, plan.label))
 
 
-def content(release: Release, records: Records) -> Content:
+def content(release: Release, records: runs.Records) -> Content:
     """Return what goes into the pack of a release: only of its own commit, clean and verified.
 
     Raises:
@@ -158,7 +158,7 @@ def content(release: Release, records: Records) -> Content:
     )
 
 
-def _refuse(release: Release, records: Records) -> None:
+def _refuse(release: Release, records: runs.Records) -> None:
     subject = records.plan.subject
     if subject.commit != release.commit:
         raise Invalid(
@@ -272,8 +272,10 @@ def put(folder: Path, content: Content, told: Told = lambda _: None) -> Outcome:
     The same pack that is there already stays as it is.
 
     Raises:
+        Invalid: the folder lies in a run, which would no longer verify.
         Conflict: another pack of that tag is there; names the first entry that differs.
     """
+    _refuse_inside_a_run(folder)
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / file_name(content.top)
     partial = target.with_name(f"{target.name}.{os.getpid()}{archive.PARTIAL_SUFFIX}")
@@ -288,6 +290,17 @@ def put(folder: Path, content: Content, told: Told = lambda _: None) -> Outcome:
     sync_folder(folder)
     digest, size = _digest(target)
     return Outcome(target, digest, size, new, len(manifest.files) + 1)
+
+
+def _refuse_inside_a_run(folder: Path) -> None:
+    here = folder.resolve()
+    for outer in (here, *here.parents):
+        if runs.is_run(outer):
+            raise Invalid(
+                "a pack would lie inside a run, which is sealed",
+                place=str(outer),
+                next_step="name another folder with --out",
+            )
 
 
 def _place(partial: Path, target: Path) -> bool:

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from audit.cli import pack_command
 from audit.errors import Conflict, Unavailable
 from audit.release import material, pack
 from audit.repo import Repository
@@ -190,6 +192,13 @@ def test_what_people_added_is_packed(released: Released) -> None:
     assert "no plain file" in refused.err
 
 
+def test_a_pack_is_never_written_into_a_run(released: Released) -> None:
+    refused = released.pack("--out", released.run / "packs")
+    assert refused.code == 2
+    assert "inside a run" in refused.err
+    assert released.call("verify", released.run).code == 0
+
+
 @pytest.mark.parametrize("damage", [b"", b"not a tar", b"\x1f\x8b broken"])
 def test_a_file_in_the_way_is_not_replaced(
     released: Released, tmp_path: Path, damage: bytes
@@ -330,6 +339,37 @@ def test_a_bill_that_is_brought_is_checked_and_packed(released: Released, tmp_pa
     assert released.pack("--check", *paths).code == 2
 
 
+@pytest.mark.parametrize("object_", ["HEAD", "abc", "A" * 40, "a" * 41, "x\n" * 20])
+def test_an_id_that_is_not_whole_is_no_record(released: Released, object_: str) -> None:
+    said = released.call("pack", TAG, "--repo", released.project.path, "--tag-object", object_)
+    assert said.code == 2
+    assert "is no whole id" in said.err
+
+
+def test_the_checks_are_those_that_can_be_named_and_are_explained(
+    released: Released, repository_root: Path
+) -> None:
+    said = released.pack("--check", "--json", "--run", released.run)
+    names = [item["name"] for item in said.value["checks"]]
+    assert names == [*pack_command.CHECKS, "subject"]
+    guide = (repository_root / "docs" / "guide" / "release.md").read_text("utf-8")
+    table = guide.split("| Check | Passes when |")[1].split("\n\n")[0]
+    assert set(re.findall(r"`([a-z_]+)`", table.replace("`failed`", ""))) >= set(names)
+
+
+def test_a_compressed_pack_that_holds_something_else_is_refused(released: Released) -> None:
+    path = Path(released.pack("--json").value["paths"][0])
+    packed = path.with_name(FILE + ".gz")
+    packed.write_bytes(gzip.compress(path.read_bytes(), 1))
+    assert released.pack("--gzip").code == 0, "another compressor, the same content"
+    for data in (b"", gzip.compress(b"other"), gzip.compress(path.read_bytes())[:-9]):
+        packed.write_bytes(data)
+        refused = released.pack("--gzip")
+        assert refused.code == 2
+        assert "another pack of this tag is there" in refused.err
+        assert packed.read_bytes() == data
+
+
 # --- large ones, and golden ones ------------------------------------------------------------------
 
 
@@ -374,6 +414,15 @@ def test_a_file_that_shrinks_while_it_is_packed_is_an_error(
     with pytest.raises(Unavailable, match="became shorter"):
         pack.put(tmp_path / "out", content_of({"file": path}))
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_packing_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
+    def stop(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pack.put(tmp_path, content_of({"changelog.md": b"one"}), stop)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_system_without_hard_links_still_never_replaces(
