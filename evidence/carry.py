@@ -172,8 +172,10 @@ def carry(old: Evidence, new: Evidence, command: str, as_of: str) -> Carried:
     )
 
 
-def refused(new: Evidence, command: str, run: str, reason: str, as_of: str) -> Carried:
-    """Return the answer where the old bundle is not whole, so that nothing in it can be heard."""
+def refused(
+    new: Evidence, command: str, run: str, answer: Answer, reason: str, as_of: str
+) -> Carried:
+    """Return the answer where the old bundle is not there or not whole, and cannot be heard."""
     ids = tuple(cell.id for cell in new.plan.cells if cell.command == command)
     read = _Read(new, ids)
     nothing = Side(run, "", "", "", "", "", "", 0, "")
@@ -182,7 +184,7 @@ def refused(new: Evidence, command: str, run: str, reason: str, as_of: str) -> C
         command=command,
         run=run,
         cells=ids,
-        answer="broken",
+        answer=answer,
         reason=reason,
         as_of=as_of,
         ended_utc="",

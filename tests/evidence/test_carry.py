@@ -456,7 +456,7 @@ def test_a_proof_holds_only_for_its_run_and_says_what_it_said() -> None:
 
 
 def test_a_bundle_that_is_not_whole_is_broken() -> None:
-    found = carry.refused(new(), "tests", "old", "its log is gone", NOW)
+    found = carry.refused(new(), "tests", "old", "broken", "its log is gone", NOW)
     assert (found.answer, found.reason, found.run) == ("broken", "its log is gone", "old")
     assert carry.holds(found, new(), NOW) == ("broken", "its log is gone")
 
