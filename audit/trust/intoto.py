@@ -102,11 +102,11 @@ class CheckpointSaid:
     size: int
 
 
-PREDICATES: Mapping[str, type] = {
-    "predicate-decision.v1": DecisionSaid,
-    "predicate-checkpoint.v1": CheckpointSaid,
+PREDICATES: Mapping[str, tuple[str, type]] = {
+    DECISION: ("predicate-decision-v1", DecisionSaid),
+    CHECKPOINT: ("predicate-checkpoint-v1", CheckpointSaid),
 }
-"""The predicates that are ours, by the name of their schema."""
+"""The predicate types that are ours: how their schema is called, and the record that they hold."""
 
 About = tuple[str, str]
 """What a statement is about: its predicate type, and the id of a cell or nothing."""
@@ -357,12 +357,13 @@ def _step(link: Mapping[str, Any], keyid: str) -> dict[str, Any]:
         "pubkeys": [keyid],
         "threshold": 1,
         "expected_command": link["command"],
-        "expected_materials": list(_rules(link["materials"])),
-        "expected_products": list(_rules(link["products"])),
+        "expected_materials": list(rules(link["materials"])),
+        "expected_products": list(rules(link["products"])),
     }
 
 
-def _rules(names: Mapping[str, Any]) -> Iterator[list[str]]:
+def rules(names: Mapping[str, Any]) -> Iterator[list[str]]:
+    """Yield the rules of a step that ask for these files and refuse every other."""
     yield from (["REQUIRE", name] for name in sorted(names))
     yield from (["ALLOW", _exactly(name)] for name in sorted(names))
     yield ["DISALLOW", "*"]

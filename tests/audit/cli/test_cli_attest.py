@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from audit.cli import passphrase
+from audit.errors import Corrupt
 from evidence import chain, dsse, layout, roster
 from tests.audit.cli.bad_input_kit import refused
 
@@ -359,6 +360,20 @@ def test_a_signer_with_another_key_than_said_is_not_believed(
     assert not (layer(ran) / layout.ATTESTATIONS).exists()
     assert "no key of the trust file" in refused(call("attest", "--repo", ran, *words[:-1], "ff"))
     assert "no key of the trust file" in refused(call("attest", "--repo", ran, *words[:-1], ""))
+
+
+def test_a_signature_that_does_not_hold_is_not_written(
+    ran: Path, call: Call, keygen: Call, tmp_path: Path
+) -> None:
+    from audit.trust import attested, keys
+
+    keygen("ada")
+    (key,) = roster.read((tmp_path / "trust.toml").read_bytes()).key
+    opened, sealed = attested.verified(ran / "release_evidence/toy-1/head/1")
+    public = keys.Public(key.id, key.scheme, key.public)
+    with pytest.raises(Corrupt, match="has another key than the trust file says"):
+        attested.attest_checkpoint(opened, sealed, keys.Signer(public, lambda _: bytes(64)), key)
+    assert not (layer(ran) / layout.ATTESTATIONS).exists()
 
 
 def test_another_process_at_the_sign_off_is_waited_for(ran: Path, call: Call, keygen: Call) -> None:
