@@ -75,9 +75,10 @@ def pins(locks: Mapping[str, str]) -> dict[Pin, tuple[str, ...]]:
 
 def _pins_of(path: str, text: str) -> Iterator[Pin]:
     name = path.rpartition("/")[2]
-    if name.endswith(".txt"):
+    ending = name.rpartition(".")[2]
+    if ending == "txt":
         yield from _from_requirements(path, text)
-    elif name.endswith((".lock", ".toml")):
+    elif ending in ("lock", "toml"):
         yield from _from_toml(path, text, *_TOML_LOCKS.get(name, ("package", "pypi")))
     else:
         raise Invalid(
