@@ -78,7 +78,7 @@ def command(
 
 
 def previous(folder: Path) -> Path:
-    """Return the newest finished run of the same audit but this one.
+    """Return the finished run of the same audit that was opened last before this one.
 
     Raises:
         Invalid: there is none.
@@ -90,11 +90,13 @@ def previous(folder: Path) -> Path:
     others = [
         other
         for other in runs.below(root)
-        if other.resolve() != folder.resolve() and archive.is_sealed(other)
+        if other.resolve() != folder.resolve()
+        and archive.is_sealed(other)
+        and runs.find([other, folder], "") == folder
     ]
     if root.name != plan.audit.id or not others:
         raise Invalid(
-            f"no other finished run of this audit lies beside it audit=`{plan.audit.id}`",
+            f"no earlier finished run of this audit lies beside it audit=`{plan.audit.id}`",
             place=str(folder),
             next_step="name two runs: arco-audit diff OLD NEW",
         )

@@ -12,6 +12,7 @@ from audit import runs
 from audit.cli import options, screen
 from audit.cli.decide_command import instant
 from audit.cli.failure import NOT_READY, READY
+from audit.errors import Corrupt
 
 if TYPE_CHECKING:
     from audit.trust.fragile import Fragility
@@ -59,8 +60,12 @@ def command(
     folder = options.run_folder(repo, definition, run)
     records = runs.load(folder)
     world = World(records.plan, records.facts, as_of=instant(as_of) if as_of else "")
-    found = unblock(world)
-    gates = fragile(world) if found.verdict == "GO" else ()
+    try:
+        found = unblock(world)
+        gates = fragile(world) if found.verdict == "GO" else ()
+    except ValueError as error:
+        step = f"arco-audit verify {folder}"
+        raise Corrupt(f"cannot be judged: {error}", place=str(folder), next_step=step) from error
     if as_json or form == "json":
         screen.as_json({**unblock_pages.value(found, gates), "run": str(folder)})
     elif form == "markdown":

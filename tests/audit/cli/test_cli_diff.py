@@ -68,7 +68,7 @@ def test_another_audit_needs_a_word(call: Any, audited: tuple[Path, Made]) -> No
     assert said.code == 2
     assert "--across" in said.err
     assert call("diff", *folders, "--across").code == 1
-    assert "no other finished run" in call("diff", "--repo", toy).err
+    assert "no earlier finished run" in call("diff", "--repo", toy).err
 
 
 def test_a_bundle_that_does_not_verify_is_not_compared(
@@ -82,3 +82,19 @@ def test_a_bundle_that_does_not_verify_is_not_compared(
     assert said.code == 3
     assert "does not verify" in said.err
     assert "arco-audit verify" in said.err
+
+
+def test_status_says_what_closed_since_the_run_before(
+    call: Any, audited: tuple[Path, Made]
+) -> None:
+    toy, again = audited
+    text = (toy / "audit.toml").read_text()
+    assert "closed since" not in call("status", "one", "--repo", toy).out
+    again("two", text.replace('"README.md"', '"NOTICE"'))
+    again("two-b", text)  # of runs opened in one second the name decides
+    said = call("status", "--repo", toy)
+    assert said.code == 0
+    assert said.out.rstrip().endswith("two: G0-001")
+    assert call("status", "two", "--repo", toy).out.rstrip().endswith("one: none")
+    assert call("status", "--repo", toy, "--json").value["closed_since"] == ["G0-001"]
+    assert call("diff", "two", "two-b", "--repo", toy, "--json").value["closed"] == ["G0-001"]

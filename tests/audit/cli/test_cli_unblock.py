@@ -6,6 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from evidence import codec, layout
+
 
 def test_a_green_run_shows_what_it_hangs_on(call: Any, toy: Path) -> None:
     call("run", "--repo", toy)
@@ -34,3 +38,29 @@ def test_a_red_run_shows_what_to_mend(call: Any, make_toy: Callable[..., Any], t
     assert "| cell fails | the verdict |" in page
     assert call("unblock", "nothing", "--repo", red).code == 2
     assert call("unblock", "--repo", red, "--as-of", "yesterday").code == 2
+
+
+JUNK = (b"", b"{}", b"\xff\xfe\x00", b"[" * 100_000, b'{"format_version": 2}')
+
+
+@pytest.mark.parametrize("name", [layout.PLAN, layout.FACTS, layout.DECISION, layout.RUN])
+def test_junk_for_a_record_is_refused(call: Any, toy: Path, name: str) -> None:
+    call("run", "--repo", toy, "--label", "a")
+    folder = toy / "release_evidence/toy-1/a"
+    for junk in JUNK:
+        (folder / name).write_bytes(junk)
+        for words in (["unblock", folder], ["diff", folder, folder], ["diff", folder, "a"]):
+            said = call(*words, "--repo", toy)
+            assert said.code == 3, (words, said.err)
+            assert "next: " in said.err
+
+
+def test_a_time_that_cannot_be_judged_is_refused(call: Any, toy: Path) -> None:
+    call("run", "--repo", toy, "--label", "a")
+    path = toy / "release_evidence/toy-1/a" / layout.FACTS
+    facts = codec.parse(path.read_bytes())
+    facts["as_of"] = "20261201T100000Z"
+    path.write_bytes(codec.encode(facts))
+    said = call("unblock", "--repo", toy)
+    assert said.code == 3
+    assert "cannot be judged" in said.err

@@ -80,6 +80,16 @@ GREEN: dict[str, tuple[kit.Mutation, tuple[str, str, str]]] = {
         ("weakened", "condition", "inside"),
     ),
     "more places are left out": (
+        lambda bundle: kit.with_condition(
+            kit.ABSENT, replace(kit.ABSENT, besides=("tests/**", "audit/cli/**"))
+        )(
+            kit.found(
+                absent=lambda facts: (replace(facts[0], besides=("tests/**", "audit/cli/**")),)
+            )(bundle)
+        ),
+        ("weakened", "condition", "besides"),
+    ),
+    "other places are left out": (
         lambda bundle: kit.with_condition(kit.ABSENT, replace(kit.ABSENT, besides=("t", "u")))(
             kit.found(absent=lambda facts: (replace(facts[0], besides=("t", "u")),))(bundle)
         ),
@@ -314,6 +324,21 @@ def test_a_failure_is_followed_down_to_files_and_environment() -> None:
     assert "gate 0 newly failing" in because(found, "verdict", "")
 
 
+def test_files_that_a_cell_does_not_read_are_no_cause() -> None:
+    new = replace(kit.ended("lint", "failed")(kit.green()), files={"audit/a.py": "1"})
+    found = diff(kit.green(), new)
+    assert found.files == ("docs/x.md",)
+    assert because(found, "cell", "lint") == ""
+    other = replace(kit.ended("extra", "failed")(kit.green()), files={"audit/a.py": "1"})
+    assert because(diff(kit.green(), other), "cell", "extra") == "changed: docs/x.md"
+
+
+def test_a_signal_that_is_gone_is_told_once() -> None:
+    assert said(diff(kit.green(), GREEN["a signal is gone"][0](kit.green()))) == {
+        ("vanished", "signal", "")
+    }
+
+
 def test_a_cell_fails_because_of_what_it_needs_or_because_of_itself() -> None:
     new = kit.ended("tests", "skipped")(kit.ended("lint", "failed")(kit.green()))
     assert "cell lint newly failing" in because(diff(kit.green(), new), "cell", "tests")
@@ -348,6 +373,18 @@ def test_one_rule_for_ages_is_told_once() -> None:
     assert [(item.noun, item.before, item.after) for item in diff(old, new).changes] == [
         ("rule", "1d", "2d")
     ]
+
+
+def test_no_tests_at_all_is_told_by_the_answer() -> None:
+    found = diff(kit.green(), kit.found(tests=lambda _: ())(kit.green()))
+    assert ("weakened", "condition", "tests matched") not in said(found)
+    assert ("newly failing", "condition", "") in said(found)
+
+
+def test_of_several_runs_of_a_test_the_worst_counts() -> None:
+    failed = model.TestFact("tests", "tests.test_b.test_3", "failed")
+    new = kit.found(tests=lambda facts: (*facts, failed))(kit.green())
+    assert ("newly failing", "test", "") in said(diff(kit.green(), new))
 
 
 def test_two_conditions_of_one_name_are_paired() -> None:

@@ -49,17 +49,25 @@ def pieces(world: World) -> dict[str, model.Facts]:
 
 
 ALONE = replace(kit.TESTS, pattern="tests/test_b.py::test_3")
-WORLDS = {
-    "as it is": world_of(),
-    "a test alone": world_of(kit.with_condition(kit.TESTS, kit.TESTS, ALONE)),
-    "one of two cells": world_of(
-        kit.with_condition(kit.COVER, replace(kit.COVER, cells=("tests", "lint"), every=False)),
+
+
+def two_cells(every: bool) -> World:
+    """Both cells measure what is asked."""
+    return world_of(
+        kit.with_condition(kit.COVER, replace(kit.COVER, cells=("tests", "lint"), every=every)),
         kit.with_cell("lint", results=(kit.METRICS,)),
         kit.found(
             results=lambda facts: (*facts, replace(facts[1], cell="lint")),
             metrics=lambda facts: (*facts, replace(facts[0], cell="lint")),
         ),
-    ),
+    )
+
+
+WORLDS = {
+    "as it is": world_of(),
+    "a test alone": world_of(kit.with_condition(kit.TESTS, kit.TESTS, ALONE)),
+    "one of two cells": two_cells(every=False),
+    "each of two cells": two_cells(every=True),
     "every cell": world_of(
         kit.with_condition(
             kit.SEALED, kit.SEALED, model.EngineFactHolds("engine", "every_cell_present")

@@ -220,6 +220,29 @@ def test_stale_evidence_is_run_again_and_says_what_it_said() -> None:
     young = model.TestPassed("test", "t.x.*", ("a",), max_age_ms=60_000)
     world = World(make_plan(make_signal("s", young), cells=cells), old)
     assert names(world) == ["cell a", "test a: t.x.one"]
+    assert fewest(world, causes_of(world)) == 2
+    none = replace(world, facts=replace(old, tests=()))
+    assert names(none) == ["cell a", "no test a: t.x.*"]
+
+
+def test_a_test_that_two_patterns_mean_is_one_cause() -> None:
+    wide = model.TestPassed("test", "t.x.*", ("a",))
+    narrow = model.TestPassed("test", "t/x.py::one", ("a",))
+    cells = (make_cell("a", results=(kit.JUNIT,)),)
+    facts = make_facts(ran("a"), results=(model.ResultFact("a", kit.JUNIT.path, True, ""),))
+    plan = make_plan(make_signal("s", wide, replace(wide, every=True), narrow), cells=cells)
+    assert names(World(plan, facts)) == ["no test a: t/x.py::one"]
+
+
+@pytest.mark.parametrize("every", [True, False])
+def test_tests_of_a_cell_that_was_never_started_wait_for_its_root(every: bool) -> None:
+    wanted = model.TestPassed("test", "t.x.*", ("b",), every)
+    cells = (make_cell("a"), make_cell("b", needs=("a",), results=(kit.JUNIT,), required=False))
+    skipped = replace(ran("b", "skipped"), exit_code=None)
+    world = World(
+        make_plan(make_signal("s", wanted), cells=cells), make_facts(ran("a", "failed"), skipped)
+    )
+    assert names(world) == ["cell a"]
 
 
 def test_the_tree_is_a_cause() -> None:
