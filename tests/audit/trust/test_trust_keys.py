@@ -503,3 +503,13 @@ def test_a_pem_stands_in_a_trust_file(p256: Any) -> None:
     key = key_of(p256, keys.ECDSA_P256)
     assert roster.read(keys.check_entry(key, None)).key == (key,)
     assert json.dumps(key.public)[1:-1] in keys.entry_text(key)
+
+
+def test_the_trust_file_of_the_guide_is_one(repository_root: Path) -> None:
+    text = (repository_root / "docs" / "guide" / "trust.md").read_text("utf-8")
+    example = text.split("```toml\n")[1].split("```")[0]
+    found = roster.read(example.encode())
+    assert [key.person for key in found.key] == ["CI of main", "Ada <ada@example.org>"]
+    fields = [line.split("`")[1::2] for line in text.splitlines() if line.startswith("| `")]
+    named = {name for names in fields for name in names}
+    assert {"id", "person", "roles", "scheme", "public", "valid_from", "valid_until"} <= named
