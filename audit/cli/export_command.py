@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -11,9 +13,16 @@ from audit import runs
 from audit.cli import options, screen
 from audit.cli.failure import READY
 from audit.errors import Conflict, Corrupt, Invalid
-from evidence import archive, chain, layout, verify
+from evidence import archive, chain, layout, trusted, verify
 from evidence.folder import Folder, in_threads
 
+if TYPE_CHECKING:
+    from audit.exchange import Source
+    from audit.trust.book import Book
+    from evidence.verify import Withheld
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_FOLDER = click.Path(path_type=Path, file_okay=False)
 FORMATS = ("junit", "sarif", "ctrf", "oscal", "cyclonedx")
 
 
@@ -30,6 +39,11 @@ FORMATS = ("junit", "sarif", "ctrf", "oscal", "cyclonedx")
     help="Where to write: a file, or a folder that exists or ends with / (default: stdout).",
 )
 @click.option("--check", is_flag=True, help="Validate what is written, with an extra's package.")
+@click.option(
+    "--trust", type=_FILE, help="Export what the sign-off amounts to, by this trust file."
+)
+@click.option("--sign-off", type=_FOLDER, help="With --trust: the sign-off folder.")
+@click.option("--as-of", default="", metavar="TIME", help="With --trust: at this instant (now).")
 def command(
     run: str,
     repo: Path,
@@ -38,11 +52,16 @@ def command(
     form: str,
     out: str,
     check: bool,
+    trust: Path | None,
+    sign_off: Path | None,
+    as_of: str,
 ) -> int:
     """Write a run in a format that other tools read, after verifying it.
 
     The same run gives the same bytes: ids follow from its final root, times are those of the run.
-    OSCAL makes two files, so it needs a folder. Exit code 0 means written, whatever the verdict.
+    With --trust approvals and what people brought count, and waivers in force are named; what is
+    waived stays red. OSCAL makes two files, so it needs a folder. Exit code 0 means written,
+    whatever the verdict.
 
     \b
     Examples:
@@ -51,7 +70,10 @@ def command(
       arco-audit export --format oscal --out build/oscal/ --check
     """
     folder = options.run_folder(repo, definition, run)
-    files = _exported(folder, form)
+    if trust is None and (sign_off is not None or as_of):
+        raise click.UsageError("--sign-off and --as-of need --trust FILE")
+    source = _source(folder, None if trust is None else _SignOff(trust, sign_off, as_of))
+    files = _files(source, form)
     checked = _checked(form, files) if check else ""
     written = _put(form, files, out) if out else {}
     if as_json:
@@ -72,18 +94,37 @@ def command(
     return READY
 
 
-def _exported(folder: Path, form: str) -> dict[str, bytes]:
+class _SignOff(NamedTuple):
+    """Where the sign-off lies, who is trusted in it, and as of when."""
+
+    trust: Path
+    folder: Path | None
+    as_of: str
+
+
+def _files(source: Source, form: str) -> dict[str, bytes]:
+    from audit import exchange
+
+    return exchange.EXPORTS[form](source)
+
+
+def _source(folder: Path, sign_off: _SignOff | None) -> Source:
+    """Return a run that verifies, with what its sign-off amounts to where that is asked for."""
     from audit import exchange
 
     records = runs.load(folder)
-    report = verify.verify(Folder(str(folder)), each=in_threads)
+    bundle = Folder(str(folder))
+    if sign_off is not None:
+        from audit.trust import book
+
+        opened = book.open_book(folder, sign_off.folder)
+        withheld = trusted.withheld_files(opened.layer)
+    else:
+        opened, withheld = None, ()
+    report = verify.verify(bundle, each=in_threads, withheld=withheld)
     if not report.ok:
-        raise Corrupt(
-            "the run does not verify, so it is not exported",
-            place=str(folder),
-            next_step=f"arco-audit verify {folder}",
-        )
-    point = chain.checkpoint_of(Folder(str(folder)).read(layout.CHECKPOINT))
+        raise _refused("the run does not verify, so it is not exported", folder)
+    point = chain.checkpoint_of(bundle.read(layout.CHECKPOINT))
     source = exchange.Source(
         plan=records.plan,
         run=records.run,
@@ -91,7 +132,30 @@ def _exported(folder: Path, form: str) -> dict[str, bytes]:
         decision=records.decision,
         final_root=point.final_root,
     )
-    return exchange.EXPORTS[form](source)
+    if opened is None or sign_off is None:
+        return source
+    return _signed_off(source, folder, opened, sign_off, report.withheld)
+
+
+def _signed_off(
+    source: Source, folder: Path, opened: Book, sign_off: _SignOff, withheld: Sequence[Withheld]
+) -> Source:
+    from audit.cli.decide_command import instant
+    from audit.runner import SystemClock
+    from audit.trust import book
+
+    roster = book.roster_of(sign_off.trust)
+    at = instant(sign_off.as_of) if sign_off.as_of else SystemClock().utc()
+    found = trusted.verify_trust(Folder(str(folder)), opened.layer, roster, at, withheld=withheld)
+    wrong = [finding for step in found.steps for finding in step.findings]
+    if wrong:
+        raise _refused(f"its sign-off does not verify: {wrong[0].problem}", folder)
+    waivers = {item.signal: item for item in found.weighed.brought.waived}
+    return replace(source, decision=found.decision, waivers=waivers)
+
+
+def _refused(problem: str, folder: Path) -> Corrupt:
+    return Corrupt(problem, place=str(folder), next_step=f"arco-audit verify {folder}")
 
 
 def _checked(form: str, files: Mapping[str, bytes]) -> str:

@@ -80,9 +80,9 @@ def command(
 def _verify(trust: Path, role: str) -> Verify:
     from audit.exchange import signers
     from audit.runner import SystemClock
+    from audit.trust import book
 
-    roster = signers.read(trust.read_bytes(), str(trust))
-    return signers.verifier(roster, role, SystemClock().utc())
+    return signers.verifier(book.roster_of(trust), role, SystemClock().utc())
 
 
 def _ingested(path: Path, expected: Expected, verify: Verify | None) -> tuple[Ingested, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from audit.exchange import ctrf, cyclonedx, junit, oscal, sarif
-from audit.exchange.source import Source, Waiver
+from audit.exchange.source import Source
 
 Export = Callable[[Source], dict[str, bytes]]
 
@@ -22,4 +22,4 @@ EXPORTS: Mapping[str, Export] = {
 }
 """Every format with what turns a run into its files, by their usual names."""
 
-__all__ = ["EXPORTS", "Export", "Source", "Waiver"]
+__all__ = ["EXPORTS", "Export", "Source"]

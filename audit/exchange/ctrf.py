@@ -94,7 +94,7 @@ def _signal(source: Source, signal: Signal, decided: SignalDecision, gate: str) 
         return test
     waiver = source.waiver(signal.id)
     if waiver:
-        told = {"by": waiver.by, "reason": waiver.reason, "untilUtc": waiver.until_utc}
+        told = {"by": waiver.person, "reason": waiver.reason, "untilUtc": waiver.until_utc}
         test["extra"]["waiver"] = {key: line(text) for key, text in told.items()}
     return test | {"message": lines(f"{line(decided.reason)}\nnext: {line(decided.next_step)}")}
 

@@ -125,7 +125,7 @@ def _mapped(source: Source, signal: Signal, decided: SignalDecision) -> dict[str
     rationale = decided.reason
     waiver = source.waiver(signal.id)
     if waiver and decided.status != "GO":
-        rationale += f"; waived by {waiver.by} until {waiver.until_utc}: {waiver.reason}"
+        rationale += f"; waived by {waiver.person} until {waiver.until_utc}: {waiver.reason}"
     side = "claims" if decided.status == "GO" else "counterClaims"
     return {
         "requirement": _requirement(signal),

@@ -126,7 +126,7 @@ def _signal(source: Source, owner: str, signal: Signal, decided: SignalDecision)
     told = {"status": decided.status, "owner": signal.owner, "exit_test": signal.exit_test}
     waiver = source.waiver(signal.id)
     if waiver and decided.status != "GO":
-        told["waived"] = f"by {waiver.by} until {waiver.until_utc}: {waiver.reason}"
+        told["waived"] = f"by {waiver.person} until {waiver.until_utc}: {waiver.reason}"
     name = f"{signal.id} {signal.title}"
     if decided.status == "GO":
         return Case(owner, name, "passed", properties=told)

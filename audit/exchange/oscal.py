@@ -176,7 +176,7 @@ def _risk(source: Source, signal: Signal, decided: SignalDecision) -> dict[str, 
         "status": "deviation-approved" if waiver else "open",
     }
     if waiver:
-        value["props"] += [_prop("waived-by", waiver.by), _prop("waiver-reason", waiver.reason)]
+        value["props"] += [_prop("waived-by", waiver.person), _prop("waiver-reason", waiver.reason)]
         value["deadline"] = waiver.until_utc
     return value | _related(source, signal)
 

@@ -110,8 +110,8 @@ def _result(source: Source, index: int, signal: Signal, decided: SignalDecision)
                 "kind": "external",
                 "status": "accepted",
                 "guid": source.id("sarif", "waiver", signal.id),
-                "justification": line(f"{waiver.reason} ({waiver.by})"),
-                "properties": {"by": line(waiver.by), "untilUtc": waiver.until_utc},
+                "justification": line(f"{waiver.reason} ({waiver.person})"),
+                "properties": {"by": line(waiver.person), "untilUtc": waiver.until_utc},
             }
         ]
     elif source.waivers is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from audit.errors import Invalid
 from audit.exchange.ingested import Verify
-from evidence import codec, roster
+from evidence import roster
 from evidence.dsse import SIGNATURES_MAX, Envelope
 from evidence.roster import Roster
 
@@ -38,12 +38,3 @@ def verifier(trusted: Roster, role: str, utc: str) -> Verify:
         raise Invalid("; ".join([short, *told]))
 
     return verify
-
-
-def read(data: bytes, place: str) -> Roster:
-    """Return the roster in a trust file. Raises `Invalid`."""
-    try:
-        return roster.read(data, place)
-    except codec.Malformed as error:
-        step = "see docs/guide/ for what a trust file holds"
-        raise Invalid(error.problem, place=error.place, next_step=step) from error

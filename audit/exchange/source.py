@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from audit.render import visible
 from evidence import words
+from evidence.brought import Waived
 from evidence.model import (
     Attempt,
     Condition,
@@ -38,15 +39,6 @@ VERDICT = "verdict"
 
 
 @dataclass(frozen=True, slots=True)
-class Waiver:
-    """Who lets a red signal pass, why, and until which instant (RFC 3339 UTC, not included)."""
-
-    by: str
-    reason: str
-    until_utc: str
-
-
-@dataclass(frozen=True, slots=True)
 class Source:
     """One run to be exported. `final_root` is hex.
 
@@ -58,7 +50,7 @@ class Source:
     facts: Facts
     decision: Decision
     final_root: str
-    waivers: Mapping[str, Waiver] | None = None
+    waivers: Mapping[str, Waived] | None = None
 
     @property
     def signals(self) -> list[tuple[Signal, SignalDecision]]:
@@ -66,10 +58,12 @@ class Source:
         return list(zip(self.plan.signals, self.decision.signals, strict=True))
 
     def id(self, *names: str) -> str:
-        """Return the UUID (version 5) of a part of this run; the same names give the same id."""
-        return str(uuid.uuid5(NAMESPACE, json.dumps([self.final_root, *names])))
+        """Return the UUID (version 5) of a part of this run, as it was decided at that instant."""
+        return str(
+            uuid.uuid5(NAMESPACE, json.dumps([self.final_root, self.decision.as_of, *names]))
+        )
 
-    def waiver(self, signal: str) -> Waiver | None:
+    def waiver(self, signal: str) -> Waived | None:
         """Return the waiver in force for a signal, or None."""
         return (self.waivers or {}).get(signal)
 

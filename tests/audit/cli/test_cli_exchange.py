@@ -12,9 +12,13 @@ from typing import Any
 import pytest
 
 from audit.exchange import EXPORTS
+from audit.trust import book
+from evidence import dsse, layout, signoff, trusted
+from evidence.folder import Folder
+from evidence.roster import Roster
 from tests.audit.cli.bad_input_kit import AUDIT, Make, cell, gate, refused
 from tests.audit.exchange.exchange_kit import envelope, golden, statement
-from tests.evidence.sign_kit import ADA
+from tests.evidence.sign_kit import ADA, BOB, EVE
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "bundles" / "bundle-1"
 CLEAN = {"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "s"}}, "results": []}]}
@@ -108,6 +112,65 @@ def test_usage_of_export(call: Any, toy: Path, words: tuple[str, ...]) -> None:
     refused(call(*words, "--repo", toy))
 
 
+def trust_file(folder: Path, *keys: Any) -> Path:
+    tables = "".join(
+        f'[[key]]\nid = "{key.id}"\nperson = "{key.person}"\nroles = {json.dumps(key.roles)}\n'
+        f'scheme = "ed25519"\npublic = "{key.public}"\nvalid_from = "{key.valid_from}"\n'
+        for key in keys
+    )
+    path = folder / "audit-trust.toml"
+    path.write_text(f'format_version = 1\nwaive = ["Manager"]\n{tables}')
+    return path
+
+
+def waive(run: Path, roster: Roster) -> Path:
+    """Sign a run as Eve, and waive its only signal as Bob; return the log."""
+    opened = book.open_book(run)
+    text = (run / layout.CHECKPOINT).read_bytes()
+    signature = (EVE.keyid, dsse.note_key(EVE.keyid, EVE.public), EVE.sign(text))
+    opened.folder.mkdir(parents=True)
+    (opened.folder / layout.CHECKPOINT).write_bytes(dsse.write_note(text, (signature,)))
+    sealed = opened.sealed
+    bundle = Folder(str(run))
+    case = trusted.case_of(sealed, bundle, opened.layer, roster, sealed.run.end_utc)
+    record = signoff.Waiver(
+        *(opened.at(), "Bob", "Manager", sealed.run.end_utc, 0, "G0-001"),
+        *(case.fingerprint("G0-001"), sealed.plan.subject.digest),
+        *(sealed.run.end_utc, "2999-01-01T00:00:00Z", "known until the next release"),
+    )
+    return book.append(opened, record, [BOB]).folder / layout.SIGN_OFF_LOG
+
+
+def test_waivers_in_force_are_named_and_nothing_turns_green(
+    call: Any, make_toy: Make, tmp_path: Path
+) -> None:
+    text = AUDIT + cell("red", "exit 1", required="false") + gate('{ command = "red" }')
+    toy = make_toy(text).path
+    assert call("run", "--repo", toy).code == 1
+    run = next(toy.glob("release_evidence/toy-1/*"))
+    runner = EVE.key("runner")
+    trust = trust_file(tmp_path, runner, BOB.key("Manager"))
+    log = waive(run, book.roster_of(trust))
+    words = ("export", run, "--format", "sarif")
+    plain = json.loads(call(*words).out)["runs"][0]["results"]
+    assert not any("suppressions" in item for item in plain)
+    at = ("--trust", trust, "--as-of", "2998-01-01T00:00:00Z")
+    told = json.loads(call(*words, *at).out)["runs"][0]["results"]
+    named = {item["ruleId"]: item["suppressions"] for item in told}
+    assert named["G0-001"][0]["justification"] == "known until the next release (Bob)"
+    assert (named["verdict"], told[0]["level"]) == ([], "error")
+    late = json.loads(call(*words, "--trust", trust, "--as-of", "2999-01-01T00:00:00Z").out)
+    assert not any(item["suppressions"] for item in late["runs"][0]["results"])
+    # A key that nobody trusts, a run that nobody signed, a forged log: nothing is exported.
+    for keys in ((runner, ADA.key("Manager")), (BOB.key("Manager"),)):
+        other = trust_file(tmp_path, *keys)
+        assert "sign-off does not verify" in refused(call(*words, "--trust", other), code=3)
+    trust = trust_file(tmp_path, runner, BOB.key("Manager"))
+    log.write_bytes(log.read_bytes().replace(b'"sig":"', b'"sig":"AAAA'))
+    assert "sign-off does not verify" in refused(call(*words, *at), code=3)
+    refused(call(*words, "--as-of", "2998-01-01T00:00:00Z"))
+
+
 # --- ingest ---------------------------------------------------------------------------------------
 
 
@@ -132,19 +195,10 @@ def test_what_nobody_checked_is_never_0(call: Any, tmp_path: Path) -> None:
 
 
 def test_a_trust_file_says_whose_signature_counts(call: Any, tmp_path: Path) -> None:
-    from evidence import dsse
-
     payload = json.dumps(statement(TESTED, PREDICATE)).encode()
     signed = dsse.Envelope(dsse.PAYLOAD_TYPE, payload, ADA.envelope(payload))
     file = put(tmp_path, "t.json", dsse.write(signed))
-    key = ADA.key("SRE")
-    trust = put(
-        tmp_path,
-        "trust.toml",
-        f'format_version = 1\n[[key]]\nid = "{key.id}"\nperson = "Ada"\nroles = ["SRE"]\n'
-        f'scheme = "ed25519"\npublic = "{key.public}"\n'
-        'valid_from = "2020-01-01T00:00:00Z"\n'.encode(),
-    )
+    trust = trust_file(tmp_path, ADA.key("SRE", valid_from="2020-01-01T00:00:00Z"))
     assert call("ingest", file, "--trust", trust, "--role", "SRE").code == 0
     assert call("ingest", file, "--trust", trust, "--role", "Other").code == 1
     refused(call("ingest", file, "--trust", trust))

@@ -9,8 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from audit.exchange import Source, Waiver
+from audit.exchange import Source
 from evidence import chain, codec, judge, layout, model, verify
+from evidence.brought import Waived
 from tests.records import make_cell, make_signal
 
 UTC, LATER = "2026-12-01T10:00:00Z", "2026-12-01T10:00:05Z"
@@ -36,7 +37,7 @@ def source(
     attempts: Sequence[model.Attempt] = (attempt("tests"),),
     dirty: tuple[str, ...] = (),
     text: str = "An audit",
-    waivers: Mapping[str, Waiver] | None = None,
+    waivers: Mapping[str, Waived] | None = None,
 ) -> Source:
     """A run over one gate per distinct number, decided by the real judge."""
     gates = sorted({item.gate for item in signals})
@@ -105,6 +106,10 @@ def go(name: str = "G0-001", **more: Any) -> model.Signal:
 
 def red(name: str = "G0-002", **more: Any) -> model.Signal:
     return make_signal(name, model.MetricWithin("metric", "m", ("tests",), at_least="3"), **more)
+
+
+def waived(person: str, reason: str, until_utc: str, signal: str = "G0-002") -> Waived:
+    return Waived(signal, "ff" * 32, person, "Manager", until_utc, reason)
 
 
 def only(files: Mapping[str, bytes]) -> Any:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from audit import results
 from audit.errors import Unavailable
-from audit.exchange import EXPORTS, Waiver, validation
+from audit.exchange import EXPORTS, validation
 from audit.exchange import source as sources
 from evidence import judge, model
 from tests.audit.exchange.exchange_kit import (
@@ -25,11 +25,12 @@ from tests.audit.exchange.exchange_kit import (
     only,
     red,
     source,
+    waived,
 )
 from tests.examples import share
 from tests.records import make_cell, make_signal
 
-WAIVER = Waiver("Ada", "known until the next release", "2027-01-01T00:00:00Z")
+WAIVER = waived("Ada", "known until the next release", "2027-01-01T00:00:00Z")
 JSON_FORMATS = [name for name in EXPORTS if name != "junit"]
 
 
@@ -88,8 +89,7 @@ def test_every_open_signal_is_red_and_no_other(form: str) -> None:
 
 @pytest.mark.parametrize("form", EXPORTS)
 def test_a_waived_signal_stays_red(form: str) -> None:
-    waived = source([go(), red()], waivers={"G0-002": WAIVER})
-    files = EXPORTS[form](waived)
+    files = EXPORTS[form](source([go(), red()], waivers={"G0-002": WAIVER}))
     assert red_names(form, files) - VERDICT == {"G0-002"}
     assert b"known until the next release" in b"".join(files.values())
 
@@ -187,7 +187,7 @@ def hostile(text: str) -> sources.Source:
     ]
     cells = [make_cell("tests", argv=("sh", text), cmd=text, cwd=text or "."), make_cell("other")]
     attempts = [attempt("tests", "failed", 1, reason=text), attempt("tests", "passed", 2)]
-    waiver = Waiver(text, text, LATER)
+    waiver = waived(text, text, LATER)
     return source(signals, cells=cells, attempts=attempts, text=text, waivers={"G0-002": waiver})
 
 
@@ -321,8 +321,8 @@ def test_suppressions_are_all_or_none() -> None:
     plain = only(EXPORTS["sarif"](source([go(), red()])))["runs"][0]["results"]
     assert not any("suppressions" in item for item in plain)
     signals = [red("G0-001"), red("G0-002")]
-    waived = only(EXPORTS["sarif"](source(signals, waivers={"G0-002": WAIVER})))
-    told = {item["ruleId"]: item["suppressions"] for item in waived["runs"][0]["results"]}
+    value = only(EXPORTS["sarif"](source(signals, waivers={"G0-002": WAIVER})))
+    told = {item["ruleId"]: item["suppressions"] for item in value["runs"][0]["results"]}
     assert told["G0-001"] == told["verdict"] == []
     assert told["G0-002"][0]["status"] == "accepted"
 

@@ -212,11 +212,6 @@ def test_too_many_signatures_are_refused_before_any_is_checked() -> None:
     assert found.signature == "refused"
 
 
-def test_a_trust_file_that_is_none_is_refused() -> None:
-    with pytest.raises(Invalid):
-        signers.read(b"\xff", "trust.toml")
-
-
 # --- wrappings ------------------------------------------------------------------------------------
 
 
