@@ -225,13 +225,26 @@ def test_runs_that_ended_together_have_one_order(tmp_path: Path) -> None:
     assert answers[0] == answers[1]
 
 
-@pytest.mark.parametrize(
-    "name", ["a=b", "[x]", "a*b?", "{a,b}", "quo'te", 'dou"ble', "back\\slash", "ä ö", "%20", "$1"]
+ODD = (
+    "[x]",
+    "a*b?",
+    "{a,b}",
+    "quo'te",
+    'dou"ble',
+    "back\\slash",
+    "ä ö",
+    "%20",
+    "$1",
+    "**",
+    "label=x",
 )
-def test_a_store_may_lie_anywhere(tmp_path: Path, name: str) -> None:
-    (tmp_path / "a").mkdir()
-    runs = [made_up(n) for n in range(3)]
-    rows = asked(tmp_path / name, runs, "trends")
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_store_may_lie_anywhere_and_is_no_pattern(tmp_path: Path, name: str) -> None:
+    for decoy in ("x", "aXbY", "a", "b"):
+        store.add(tmp_path / decoy, [made_up(7)])
+    rows = asked(tmp_path / name, [made_up(n) for n in range(3)], "trends")
     assert [row.label for row in rows] == ["run-0", "run-1", "run-2"]
 
 

@@ -170,6 +170,24 @@ def test_a_first_addition_that_crashed_leaves_a_folder_that_can_be_used(
     assert rows_in(tmp_path) == rows_of([made_up(2)])
 
 
+def test_what_a_crash_after_the_rename_left_is_swept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise Killed
+
+    monkeypatch.setattr(store, "SMALL_CHUNKS_MAX", 1)
+    store.add(tmp_path, [made_up(1)])
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "_remove", killed)
+        with pytest.raises(Killed):
+            store.add(tmp_path, [made_up(2)])
+    assert len(files_in(tmp_path)) > len(TABLES) + 1
+    assert rows_in(tmp_path) == rows_of([made_up(1), made_up(2)])
+    store.add(tmp_path, [])
+    assert len(files_in(tmp_path)) == len(TABLES) + 1
+
+
 def test_writers_at_once_lose_nothing(tmp_path: Path) -> None:
     problems: list[BaseException] = []
 
