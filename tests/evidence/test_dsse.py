@@ -191,7 +191,7 @@ def test_unknown_fields_of_a_statement_are_ignored() -> None:
 )
 def test_another_statement_is_refused(changes: dict[str, Any]) -> None:
     good = {"_type": dsse.STATEMENT_TYPE, "subject": [], "predicateType": "p", "predicate": {}}
-    assert dsse.read_statement(around(json.dumps(good).encode()))
+    assert dsse.read_statement(around(json.dumps(good).encode())).subjects == ()
     with pytest.raises(Malformed):
         dsse.read_statement(around(json.dumps({**good, **changes}).encode()), "line 1")
 
@@ -310,13 +310,15 @@ def library() -> Any:
 
 
 def signer() -> Any:
-    pytest.importorskip("securesystemslib", reason=LIBRARY_MISSING)
-    from securesystemslib.signer import CryptoSigner
-
-    return CryptoSigner.generate_ed25519()
+    library: Any = pytest.importorskip("securesystemslib.signer", reason=LIBRARY_MISSING)
+    return library.CryptoSigner.generate_ed25519()
 
 
-@given(st.text(max_size=20), st.binary(max_size=200))
+ASCII = st.text(st.characters(codec="ascii"), max_size=20)
+"""Payload types are media types or URIs; older versions of the library count other characters."""
+
+
+@given(ASCII, st.binary(max_size=200))
 def test_both_sign_the_same_bytes(kind: str, payload: bytes) -> None:
     assert library().Envelope(payload, kind, {}).pae() == dsse.pae(kind, payload)
 

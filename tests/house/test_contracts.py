@@ -29,6 +29,7 @@ PLANTED = {
     "door-matcher": ("audit/runner/__init__.py", "import ahocorasick_rs"),
     "door-tables": ("audit/runs.py", "import pyarrow"),
     "door-iceberg": ("audit/history/store.py", "import pyiceberg"),
+    "door-keys": ("audit/trust/attest.py", "import cryptography"),
     "kernel": ("evidence/judge.py", "import time"),
     "acyclic": ("audit/errors.py", "from audit import plan"),
     "new room": ("audit/undeclared.py", '"""A room that nobody declared."""'),

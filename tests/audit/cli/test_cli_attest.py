@@ -105,6 +105,52 @@ def test_a_key_is_made_with_the_passphrase_of_a_file(call: Call, tmp_path: Path)
     assert signer.sign(b"x")
 
 
+def on_a_terminal(monkeypatch: pytest.MonkeyPatch, *typed: str) -> list[str]:
+    """Somebody sits there and types these lines, unseen; returns what was asked."""
+    asked: list[str] = []
+    lines = iter(typed)
+
+    def answer(prompt: str) -> str:
+        asked.append(prompt)
+        return next(lines)
+
+    monkeypatch.setattr("click.termui.hidden_prompt_func", answer)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    return asked
+
+
+def test_a_passphrase_is_asked_for_twice_and_then_once(
+    ran: Path, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "k.pem"
+    asked = on_a_terminal(monkeypatch, "one", "another", "secret", "secret", "wrong", "secret")
+    said = call("keygen", "--person", "a", "--role", "runner", "--out", path)
+    assert said.code == 0
+    assert len(asked) == 4
+    assert b"ENCRYPTED" in path.read_bytes()
+    attest = ("attest", "--repo", ran, "--key", path)
+    assert "not that of this key" in refused(call(*attest))
+    said = call(*attest)
+    assert said.code == 0
+    assert str(path) in asked[-1]
+    assert "secret" not in said.out + said.err
+
+
+def test_somebody_who_gives_up_at_the_passphrase_leaves_no_key(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(prompt: str) -> str:
+        raise KeyboardInterrupt
+
+    on_a_terminal(monkeypatch)
+    monkeypatch.setattr("click.termui.hidden_prompt_func", interrupt)
+    words = ("--person", "a", "--role", "r", "--out", tmp_path / "k.pem")
+    said = call("keygen", *words, "--trust", tmp_path / "trust.toml")
+    assert said.code == 130
+    assert not list(tmp_path.glob("*.pem"))
+    assert not (tmp_path / "trust.toml").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -392,6 +438,24 @@ def test_the_note_is_the_checkpoint_of_the_bundle(ran: Path, call: Call, keygen:
     assert text == (ran / "release_evidence/toy-1/head/1/checkpoint").read_bytes()
     assert chain.checkpoint_of(text).label == "head/1"
     assert len(signatures) == 1
+
+
+def test_securesystemslib_verifies_every_line(
+    ran: Path, call: Call, keygen: Call, tmp_path: Path
+) -> None:
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+    from securesystemslib.dsse import Envelope
+
+    library: Any = pytest.importorskip("securesystemslib.signer")
+    files = [keygen("ada"), keygen("ben")]
+    for path in files:
+        call("attest", "--repo", ran, "--key", path)
+    found = [load_pem_private_key(path.read_bytes(), None) for path in files]
+    public = [library.CryptoSigner(private).public_key for private in found]
+    lines = (layer(ran) / layout.ATTESTATIONS).read_bytes().splitlines()
+    assert len(lines) == 4
+    for line in lines:
+        assert len(Envelope.from_dict(json.loads(line)).verify(public, 2)) == 2
 
 
 # --- in-toto's own programs -----------------------------------------------------------------------
