@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from evidence import (
+    carry,
     chain,
     codec,
     dsse,
@@ -24,8 +25,10 @@ from evidence import (
     roster,
     seal,
     signoff,
+    subject,
     weigh,
 )
+from evidence.carry import Carried, Evidence
 from evidence.codec import Malformed
 from evidence.contents import Source
 from evidence.model import Answer, Decision, Facts, Plan, Run, Seal
@@ -159,7 +162,7 @@ def case_of(
         as_of=as_of,
         fingerprint=failure,
         attached=lambda digest: _digest_of(layer, f"{layout.ATTACHED}/{digest}"),
-        carried=lambda record: _carried(layer, record),
+        carried=lambda record: _carried(run, bundle, layer, record, as_of),
         check=check,
         runners=runners,
         leaves=leaves,
@@ -176,11 +179,25 @@ def _digest_of(layer: Source, name: str) -> str:
     return hasher.hexdigest()
 
 
-def _carried(layer: Source, record: Carry) -> tuple[Answer, str]:
-    """The proof of carried evidence, as it was signed. Its git objects are checked by `carry`."""
-    if _digest_of(layer, f"{layout.CARRIED}/{record.proof}") != record.proof:
-        return "broken", f"the proof for {record.command} is gone or was changed"
-    return "met", f"evidence of {record.command} in {record.run} still holds"
+def _carried(
+    run: Sealed, bundle: Source, layer: Source, record: Carry, as_of: str
+) -> tuple[Answer, str]:
+    """What a proof of carried evidence says now: its side of this run is computed again."""
+    place = f"{layout.OBJECTS}/{subject.OBJECTS_FILE}"
+    try:
+        data = layer.read(f"{layout.CARRIED}/{record.proof}")
+        if chain.sha256(data) != record.proof:
+            raise Malformed(record.proof, "was changed")
+        proof = codec.read(Carried, data)
+        if (proof.command, proof.run, proof.old.final_root) != (
+            *(record.command, record.run, record.final_root),
+        ):
+            raise Malformed(record.proof, "is not about what was signed")
+        files = carry.files_of(run.plan, bundle.read(place), place)
+    except Malformed as error:
+        return "broken", f"the proof for {record.command}: {error.problem}"
+    now = Evidence(run.plan, run.run, run.facts, run.final_root, files)
+    return carry.holds(proof, now, as_of)
 
 
 # --- who signed the run ---------------------------------------------------------------------------

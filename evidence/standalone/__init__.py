@@ -13,6 +13,7 @@ from evidence import layout
 KERNEL = (
     "codec",
     "layout",
+    "globs",
     "instant",
     "model",
     "chain",
@@ -22,6 +23,7 @@ KERNEL = (
     "words",
     "brought",
     "judge",
+    "carry",
     "contents",
     "verify",
     "ed25519",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +184,40 @@ def test_what_carries_is_signed_into_the_sign_off(call: Any, audited: Any, tmp_p
     assert (fact.command, fact.run, fact.answer) == ("hello", "one", "met")
     signal = next(item for item in report.decision.signals if item.id == "G0-001")
     assert signal.status == "GO"
+    (opened.folder / layout.CARRIED / entry.record.proof).write_bytes(data + b" ")
+    report = book.weighed(opened, book.roster_of(trust), entry.record.signed_utc)
+    assert report.weighed.brought.carries[0].answer == "broken"
+
+
+def test_a_forged_proof_is_not_believed_for_its_signature(
+    call: Any, audited: Any, tmp_path: Path
+) -> None:
+    pytest.importorskip("cryptography", reason="could_not_run: the extra trust is not installed")
+    from audit.trust import carry as carrying
+    from audit.trust import keys
+
+    repo, again = audited
+    (repo.path / "audit.toml").write_text(ASKING)
+    one, two = repo.path / "release_evidence/toy-1/one", again("two", src__a_py="2\n")
+    key, trust = tmp_path / "me.pem", tmp_path / "trust.toml"
+    who = ("--person", "Ada", "--role", "sre", "--no-passphrase", "--out", key, "--trust", trust)
+    assert call("keygen", *who, "--valid-from", "2026-01-01T00:00:00Z").code == 0
+    known, signer = book.roster_of(trust), keys.load(key, None)
+    new = carrying.read(two)
+    (proof,) = carrying.prove(new, one, ["hello"], new.facts.as_of)
+    assert proof.answer == "wrong_subject"
+    same = replace(proof, answer="met", old=replace(proof.old, inputs=proof.new.inputs))
+    forged = {
+        "contradicts itself": replace(proof, answer="met"),
+        "about another run": replace(same, new=replace(same.new, inputs="0" * 64)),
+    }
+    opened = book.open_book(two)
+    for reason, lie in forged.items():
+        utc = new.facts.as_of
+        opened = carrying.record(opened, [lie], signer, known.key[0], "sre", utc)
+        (fact,) = book.weighed(opened, known, utc).weighed.brought.carries
+        assert fact.answer != "met"
+        assert reason in fact.reason
 
 
 def test_what_does_not_carry_is_not_signed(call: Any, audited: Any, tmp_path: Path) -> None:
