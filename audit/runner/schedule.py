@@ -127,10 +127,10 @@ def run_cells(
 
 
 def _join(thread: threading.Thread, stop: threading.Event) -> None:
-    while True:
+    # A signal that comes just before the main thread begins to wait does not end the waiting.
+    while thread.is_alive():
         try:
-            thread.join()
-            return
+            thread.join(STOP_LOOK_S)
         except KeyboardInterrupt:
             stop.set()
 

@@ -293,6 +293,18 @@ def test_an_interrupt_of_the_main_thread_stops_and_records(
     assert not arena.told().problem
 
 
+def test_a_signal_that_does_not_wake_the_main_thread_is_heard(arena: Arena) -> None:
+    """The handler waits until the main thread runs again, and here nothing else wakes it."""
+    stop = threading.Event()
+    before = signal.signal(signal.SIGINT, lambda *_: stop.set())
+    try:
+        there = AtOutput(lambda: signal.pthread_kill(threading.get_ident(), signal.SIGINT))
+        ends = arena.run(sh("echo on; sleep 60", "a"), stop=stop, events=there)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert [end.result for end in ends] == ["interrupted"]
+
+
 def test_only_what_has_no_verdict_runs_again(arena: Arena) -> None:
     cells = (sh("exit 75", "a"), sh("exit 1", "b"), make_cell("c"), make_cell("d", needs=("a",)))
     past = arena.run(*cells)
