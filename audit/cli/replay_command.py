@@ -140,7 +140,7 @@ def _say_choice(drawn: Drawn) -> None:
     needs = len(drawn.again) - len(drawn.chosen)
     screen.say(
         f"chosen: {len(drawn.chosen)} of {drawn.reachable} cells that can be compared"
-        f" ({drawn.cells} planned), and {needs} that they need"
+        f" ({drawn.cells} planned), and {needs} more that they need"
     )
 
 

@@ -38,8 +38,8 @@ from evidence.model import (
 
 TESTS_MAX = 3
 """Tests of one condition that are turned one by one; a pattern may match thousands."""
-EXIT_CODES = (1, 2, 3, 126, 127, 255, 0)
-"""Exit codes tried, in order, for one that a cell does not accept."""
+EXIT_CODES = (*range(1, 256), 0)
+"""Every exit code, in the order in which one is looked for that a cell does not accept."""
 OTHER_DONE = "ANY_GATE_GO"
 OTHER_DIGEST = "0" * 64
 ELSEWHERE = "1e30"
@@ -331,7 +331,8 @@ def _aged(facts: Facts, name: str, max_age_ms: int) -> Facts:
 
 def _swap(facts: Facts, field: str, old: Sequence[object], new: Sequence[object]) -> Facts:
     """Facts of one kind, without some and with others in their place."""
-    kept = (item for item in getattr(facts, field) if item not in old)
+    gone = frozenset(old)
+    kept = (item for item in getattr(facts, field) if item not in gone)
     changed: dict[str, tuple[object, ...]] = {field: (*kept, *new)}
     return replace(facts, **changed)  # type: ignore[arg-type]  # the field says of what kind
 
