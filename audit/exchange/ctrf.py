@@ -7,7 +7,7 @@ attempt said. Source: the CTRF specification (ctrf.io), version 0.0.0, sections 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from audit.exchange import source as sources
@@ -62,8 +62,9 @@ def _tests(source: Source) -> Iterator[dict[str, Any]]:
     names = {gate.id: gate.name for gate in source.plan.gates}
     for signal, decided in source.signals:
         yield _signal(source, signal, decided, names[signal.gate])
+    attempts = source.attempts()
     for cell, told in zip(source.plan.cells, source.decision.cells, strict=True):
-        yield _cell(source, cell, told)
+        yield _cell(source, cell, told, attempts[cell.id])
     ready = source.decision.verdict == "GO"
     verdict = _test(
         source, "passed" if ready else "failed", sources.VERDICT, "the release is ready"
@@ -110,8 +111,9 @@ _STATUSES: Mapping[str, str] = {
 }
 
 
-def _cell(source: Source, cell: Cell, decided: CellDecision) -> dict[str, Any]:
-    attempts = source.attempts(cell.id)
+def _cell(
+    source: Source, cell: Cell, decided: CellDecision, attempts: Sequence[Attempt]
+) -> dict[str, Any]:
     status = _STATUSES[decided.result]
     if status == "passed" and not decided.passed:
         status = "failed"

@@ -112,14 +112,16 @@ def _metablock(block: Look) -> Ingested:
 
 
 def _publish_provenance(document: Look, verify: Verify | None) -> Iterator[Ingested]:
-    """The provenance object of an index (PEP 740): attestations, by who published them."""
+    """The provenance object of an index (PEP 740).
+
+    The publisher named beside the attestations is the word of whoever handed the file on: no
+    signature covers it, so that it makes nobody a producer.
+    """
     _version_one(document)
     for bundle in document.at("attestation_bundles").items():
-        publisher = bundle.at("publisher")
-        named = [publisher.maybe(key) for key in ("kind", "repository")]
-        producer = " ".join(item.text() for item in named if item is not None)
+        bundle.at("publisher").at("kind").text()
         for attestation in bundle.at("attestations").items():
-            yield replace(_publish_attestation(attestation, verify), producer=producer)
+            yield _publish_attestation(attestation, verify)
 
 
 def _publish_attestation(document: Look, verify: Verify | None) -> Ingested:

@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 from audit.exchange import source as sources
 from audit.exchange.source import Source, line, lines
 from evidence import words
-from evidence.model import Cell, CellDecision, Gate, Outcome, Signal, SignalDecision
+from evidence.model import Attempt, Cell, CellDecision, Gate, Outcome, Signal, SignalDecision
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,10 @@ def export(source: Source) -> dict[str, bytes]:
     start = source.run.start_utc
     by_id = {signal.id: (signal, decided) for signal, decided in source.signals}
     suites = [_gate(source, gate, by_id) for gate in plan.gates]
+    attempts = source.attempts()
     cells = zip(plan.cells, source.decision.cells, strict=True)
-    suites.append(Suite("cells", [_cell(source, *pair) for pair in cells], start))
+    cases = [_cell(cell, decided, attempts[cell.id]) for cell, decided in cells]
+    suites.append(Suite("cells", cases, start))
     suites.append(Suite(sources.VERDICT, [_verdict(source)], start))
     return {"junit.xml": document(plan.audit.title, suites)}
 
@@ -154,8 +156,7 @@ _OUTCOMES: Mapping[str, Outcome] = {
 }
 
 
-def _cell(source: Source, cell: Cell, decided: CellDecision) -> Case:
-    attempts = source.attempts(cell.id)
+def _cell(cell: Cell, decided: CellDecision, attempts: Sequence[Attempt]) -> Case:
     told = {
         "command": cell.cmd,
         "required": str(cell.required).lower(),

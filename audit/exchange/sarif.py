@@ -160,8 +160,9 @@ def _is_path(text: str) -> bool:
 
 
 def _invocations(source: Source) -> Iterator[dict[str, Any]]:
+    by_cell = source.attempts()
     for cell in source.plan.cells:
-        attempts = source.attempts(cell.id)
+        attempts = by_cell[cell.id]
         yield from (_invocation(cell, attempt) for attempt in attempts)
         if not attempts:
             yield _told(cell, "absent", "it did not run") | {"executionSuccessful": False}

@@ -67,10 +67,12 @@ class Source:
         """Return the waiver in force for a signal, or None."""
         return (self.waivers or {}).get(signal)
 
-    def attempts(self, cell: str) -> list[Attempt]:
-        """Return the attempts of a cell, first to last."""
-        found = [attempt for attempt in self.run.attempts if attempt.cell == cell]
-        return sorted(found, key=lambda attempt: attempt.number)
+    def attempts(self) -> dict[str, list[Attempt]]:
+        """Return the attempts of every cell of the plan, first to last."""
+        found: dict[str, list[Attempt]] = {cell.id: [] for cell in self.plan.cells}
+        for attempt in sorted(self.run.attempts, key=lambda attempt: attempt.number):
+            found.setdefault(attempt.cell, []).append(attempt)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +91,7 @@ class Observation:
 
 def observations(source: Source) -> Iterator[Observation]:
     """Yield the evidence behind every condition, in the order of the plan."""
-    last: dict[str, Attempt] = {}
-    for attempt in sorted(source.run.attempts, key=lambda attempt: attempt.number):
-        last[attempt.cell] = attempt
+    last = {cell: found[-1] for cell, found in source.attempts().items() if found}
     for signal, decided in source.signals:
         for number, condition in enumerate(signal.conditions):
             yield _observation(source, signal.id, number, condition, decided, last)

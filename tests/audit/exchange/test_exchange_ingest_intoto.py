@@ -263,7 +263,11 @@ def test_attestations_of_an_index() -> None:
     publisher = {"kind": "GitHub", "repository": "x/y"}
     bundle = {"publisher": publisher, "attestations": [publish(), publish()]}
     found = read({"version": 1, "attestation_bundles": [bundle]})
-    assert [item.producer for item in found] == ["GitHub x/y", "GitHub x/y"]
+    assert [item.kind for item in found] == ["pep740", "pep740"]
+    # No signature covers who is named beside the attestations.
+    told = read({"version": 1, "attestation_bundles": [bundle]}, producer="GitHub x/y")
+    assert not any(item.flags["producer_matches"] for item in told)
+    refusal({"version": 1, "attestation_bundles": [{**bundle, "publisher": {}}]})
 
 
 @pytest.mark.parametrize(
