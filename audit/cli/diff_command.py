@@ -9,10 +9,10 @@ import click
 from audit import runs
 from audit.cli import options, screen
 from audit.cli.failure import NOT_READY, READY
-from audit.errors import Invalid
+from audit.errors import AuditError, Invalid
 from audit.trust.changes import Diff
 from evidence import archive, layout
-from evidence.model import Plan
+from evidence.model import Decision, Plan
 
 COLOURS = {"vanished": "red", "newly failing": "red", "weakened": "yellow", "altered": "yellow"}
 
@@ -101,6 +101,20 @@ def previous(folder: Path) -> Path:
             next_step="name two runs: arco-audit diff OLD NEW",
         )
     return runs.find(others, "")
+
+
+def closed_before(folder: Path, decision: Decision) -> tuple[str, list[str]] | None:
+    """Return the label of the run before this one of the same audit, and the signals closed since;
+    None where there is no such run."""
+    from audit.trust.diff import closed_since
+
+    try:
+        older = previous(folder)
+        label = runs.record(older, layout.PLAN, Plan).label
+        told = runs.record(older, layout.DECISION, Decision)
+    except AuditError:
+        return None
+    return label, list(closed_since(told, decision))
 
 
 def _tell(found: Diff) -> None:

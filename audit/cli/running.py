@@ -139,10 +139,13 @@ def _tell_github(finished: steps.Finished, as_json: bool) -> None:
     on_github = os.environ.get("GITHUB_ACTIONS") == "true" and not as_json
     if not (summary or output or on_github):
         return
+    from audit.cli.diff_command import closed_before
     from audit.render import github
 
     if summary:
-        _append(summary, github.step_summary(finished.tracker))
+        before = closed_before(finished.records.folder, finished.records.decision)
+        since, closed = before or ("", [])
+        _append(summary, github.step_summary(finished.tracker, since=since, closed=closed))
     if output:
         values = github.output_values(finished.tracker, final_root=finished.point.final_root)
         _append(output, github.outputs(values))

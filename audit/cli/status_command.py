@@ -8,10 +8,10 @@ import click
 
 from audit import runs
 from audit.cli import options, screen
+from audit.cli.diff_command import closed_before
 from audit.cli.failure import NOT_READY, READY
-from audit.errors import AuditError
 from evidence import archive, codec, journal, layout
-from evidence.model import Decision, Plan
+from evidence.model import Plan
 
 
 @click.command("status")
@@ -34,7 +34,7 @@ def command(run: str, repo: Path, definition: Path | None, as_json: bool) -> int
     if not archive.is_sealed(folder):
         return _unfinished(folder, as_json)
     records = runs.load(folder)
-    closed = _closed(folder, records.decision)
+    closed = closed_before(folder, records.decision)
     if as_json:
         value = {"run": str(folder), "closed_since": closed and closed[1]}
         screen.as_json({**codec.to_value(records.decision), **value})
@@ -45,19 +45,6 @@ def command(run: str, repo: Path, definition: Path | None, as_json: bool) -> int
         if closed:
             screen.say(f"signals closed since {closed[0]}: {', '.join(closed[1]) or 'none'}")
     return READY if records.decision.verdict == "GO" else NOT_READY
-
-
-def _closed(folder: Path, decision: Decision) -> tuple[str, list[str]] | None:
-    """The run before this one of the same audit, and the signals closed since; None without one."""
-    from audit.cli.diff_command import previous
-    from audit.trust.diff import closed_since
-
-    try:
-        older = previous(folder)
-        told = runs.record(older, layout.DECISION, Decision)
-    except AuditError:
-        return None
-    return str(older), list(closed_since(told, decision))
 
 
 def _unfinished(folder: Path, as_json: bool) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from audit.render import documents, tracker, visible
@@ -26,10 +26,17 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 Level = Literal["error", "warning", "notice"]
 
 
-def step_summary(value: Mapping[str, Any], *, bytes_max: int = SUMMARY_BYTES_MAX) -> bytes:
+def step_summary(
+    value: Mapping[str, Any],
+    *,
+    since: str = "",
+    closed: Sequence[str] = (),
+    bytes_max: int = SUMMARY_BYTES_MAX,
+) -> bytes:
     """Return the step summary of a tracker as Markdown of at most `bytes_max` bytes.
 
-    Gates and blockers stand first; lists get shorter until all fits and say what was left out.
+    `closed` are the signals that closed since the run `since`. Gates and blockers stand first;
+    lists get shorter until all fits and say what was left out.
     """
     opened = tracker.open_signals(value)
     cells = [cell for cell in value["command_matrix"]["cells"] if not cell["passed"]]
@@ -45,6 +52,9 @@ def step_summary(value: Mapping[str, Any], *, bytes_max: int = SUMMARY_BYTES_MAX
             cells_left=len(cells[rows:]),
             blockers=value["blockers"][:rows],
             blockers_left=len(value["blockers"][rows:]),
+            since=since,
+            closed=closed[:rows],
+            closed_left=len(closed[rows:]),
             layout=layout,
         )
         page = text.encode("utf-8", "backslashreplace")

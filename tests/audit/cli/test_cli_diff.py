@@ -98,3 +98,19 @@ def test_status_says_what_closed_since_the_run_before(
     assert call("status", "two", "--repo", toy).out.rstrip().endswith("one: none")
     assert call("status", "--repo", toy, "--json").value["closed_since"] == ["G0-001"]
     assert call("diff", "two", "two-b", "--repo", toy, "--json").value["closed"] == ["G0-001"]
+
+
+def test_the_step_summary_names_what_closed(
+    call: Any, make_toy: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    repo = make_toy()
+    text = (repo.path / "audit.toml").read_text()
+    page = tmp_path / "summary.md"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(page))
+    for label, definition in (("one", text.replace('"README.md"', '"NOTICE"')), ("two", text)):
+        repo.write("audit.toml", definition)
+        repo.commit()
+        page.write_text("")
+        call("run", "--repo", repo.path, "--label", label)
+        assert ("### Closed since" in page.read_text()) == (label == "two")
+    assert "### Closed since `one`\n\nG0-001\n" in page.read_text()
