@@ -112,7 +112,7 @@ def closed_before(folder: Path, decision: Decision) -> tuple[str, list[str]] | N
         older = previous(folder)
         label = runs.record(older, layout.PLAN, Plan).label
         told = runs.record(older, layout.DECISION, Decision)
-    except AuditError:
+    except (AuditError, OSError):  # nice to know, and never in the way of the rest
         return None
     return label, list(closed_since(told, decision))
 
