@@ -22,9 +22,18 @@ COULD_NOT_RUN = 75
 """EX_TEMPFAIL: the check did not happen, which is neither a pass nor a failure."""
 PROJECT_LOCKS = (
     *("base", "audit", "tests", "tests-all", "types", "house"),
-    *("docs", "e2e", "bench"),
+    *("docs", "e2e", "bench", "board"),
 )
 """Locks that hold the project's own dependencies, beside those of the session."""
+EXTRAS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("tests-all", "types"), ("--all-extras",)),
+    # The other extras ask for newer releases of what everybody gets, whose bounds count here.
+    "lowest": ("--extra=board", "--extra=history", "--extra=trust"),
+    "board": ("--extra=board", "--extra=trust"),
+    "e2e": ("--extra=board", "--extra=history", "--extra=iceberg", "--extra=trust"),
+    "bench": ("--extra=history", "--extra=trust"),
+}
+"""Optional features that a lock holds beside what everybody gets."""
 TOOL_LOCKS = ("nox", "lint", "advisories")
 
 SUITE = ("-n", "auto", "--ignore=tests/house")
@@ -328,8 +337,9 @@ def lock(session: nox.Session) -> None:
     for name in TOOL_LOCKS:
         _compile(session, words, name, [f"requirements/{name}.in"])
     for name in PROJECT_LOCKS:
-        _compile(session, words, name, ["pyproject.toml", f"requirements/{name}.in"])
-    lowest = (*words, "--resolution", "lowest-direct")
+        extras = EXTRAS.get(name, ())
+        _compile(session, (*words, *extras), name, ["pyproject.toml", f"requirements/{name}.in"])
+    lowest = (*words, *EXTRAS["lowest"], "--resolution", "lowest-direct")
     _compile(session, lowest, "lowest", ["pyproject.toml", "requirements/lowest.in"])
 
 

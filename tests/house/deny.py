@@ -50,7 +50,7 @@ BANNED = {
 }
 """Packages that may not be in what is shipped, with the reason."""
 
-SHIPPED = ("base", "audit", "nox")
+SHIPPED = ("base", "audit", "board", "nox")
 """Locks of what users install; the bans apply to these."""
 
 REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)(\[[a-z,]+\])?==([^\s;\\]+)")
