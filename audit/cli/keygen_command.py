@@ -39,6 +39,12 @@ from evidence.roster import Key
     metavar="FILE",
     help="Append the public part to this trust file.",
 )
+@click.option(
+    "--public",
+    default="",
+    metavar="FILE|gnupg:ID",
+    help="Make no key; describe this public one, whose private part is elsewhere.",
+)
 @click.option("--valid-from", default="", metavar="TIME", help="RFC 3339 time (default: now).")
 @click.option("--valid-until", default="", metavar="TIME", help="RFC 3339 time (default: open).")
 @options.json
@@ -49,6 +55,7 @@ def command(
     passphrase_file: Path | None,
     no_passphrase: bool,
     trust: Path | None,
+    public: str,
     valid_from: str,
     valid_until: str,
     as_json: bool,
@@ -64,10 +71,15 @@ def command(
       arco-audit keygen --person "Ada <ada@example.org>" --role SRE
       arco-audit keygen --person "CI" --role runner --no-passphrase --out ci.pem \\
           --trust audit-trust.toml
+      arco-audit keygen --person "Ben" --role runner --public token.pub
     """
     from audit.runner import SystemClock
     from audit.trust import keys
 
+    if public and (out or passphrase_file or no_passphrase):
+        raise Invalid(
+            "with --public no key is made", next_step="leave out --out and every passphrase"
+        )
     key = Key(
         id="0" * 64,
         person=_word("person", person),
@@ -78,30 +90,43 @@ def command(
         valid_until=instant(valid_until) if valid_until else None,
     )
     keys.check_entry(key, trust)
+    if public:
+        key = keys.entry_of(keys.described(public), key)
+        _trusted(key, trust)
+        _tell(None, key, trust, as_json)
+        return READY
     path = out or _own_folder() / f"{_slug(person)}.pem"
     with keys.made(path, passphrase.new(passphrase_file, none=no_passphrase)) as signer:
-        key = keys.entry_of(signer, key)
-        added = keys.check_entry(key, trust)
-        if trust is not None:
-            keys.add(trust, added)
+        key = keys.entry_of(signer.key, key)
+        _trusted(key, trust)
     _tell(path, key, trust, as_json)
     return READY
 
 
-def _tell(path: Path, key: Key, trust: Path | None, as_json: bool) -> None:
+def _trusted(key: Key, trust: Path | None) -> None:
+    from audit.trust import keys
+
+    added = keys.check_entry(key, trust)
+    if trust is not None:
+        keys.add(trust, added)
+
+
+def _tell(path: Path | None, key: Key, trust: Path | None, as_json: bool) -> None:
     from audit.trust import keys
 
     if as_json:
         trusted = str(trust) if trust else None
-        screen.as_json({"key": str(path), "entry": codec.to_value(key), "trust": trusted})
+        where = str(path) if path else None
+        screen.as_json({"key": where, "entry": codec.to_value(key), "trust": trusted})
     else:
-        screen.say(f"private key: {path}")
+        if path:
+            screen.say(f"private key: {path}")
         screen.say(f"key id: {key.id}")
         screen.say(f"trusted in: {trust}" if trust else "for the trust file:")
         if not trust:
             output.say("\n" + keys.entry_text(key).rstrip("\n"), lines=True)
-    inside = options.root_of(path.parent)
-    if (inside / ".git").exists():
+    inside = options.root_of(path.parent) if path else None
+    if inside and (inside / ".git").exists():
         screen.say(
             f"warning: the private key lies in a repository, see that it is never committed"
             f" repository=`{inside}`",

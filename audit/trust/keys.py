@@ -20,7 +20,7 @@ from typing import Any
 
 from audit.errors import Conflict, Invalid, Unavailable
 from audit.runner import files
-from audit.trust import book
+from audit.trust import book, pgp
 from evidence import ed25519, roster
 from evidence.codec import Malformed
 from evidence.roster import Key
@@ -32,7 +32,7 @@ PACKAGES = ("securesystemslib", "cryptography")
 ED25519 = "ed25519"
 ECDSA_P256 = "ecdsa-sha2-nistp256"
 RSA_PSS = "rsassa-pss-sha256"
-KEY_TYPES = {ED25519: "ed25519", ECDSA_P256: "ecdsa", RSA_PSS: "rsa"}
+KEY_TYPES = {ED25519: "ed25519", ECDSA_P256: "ecdsa", RSA_PSS: "rsa", **pgp.KEY_TYPES}
 """Every scheme that is checked here, and what securesystemslib calls the type of its keys."""
 
 KEY_BYTES_MAX = 64 << 10
@@ -283,15 +283,54 @@ def elsewhere(uri: str, key: Key, secret: Callable[[str], str]) -> Signer:
             f"no signer has such a URI signer=`{uri:.80}`",
             next_step=f"begin it with one of: {', '.join(sorted(known))}",
         )
-    public = signer.SSlibKey(key.id, KEY_TYPES[key.scheme], key.scheme, {"public": key.public})
+    is_pgp = key.scheme in pgp.KEY_TYPES
     with _answers(uri):
-        found = signer.Signer.from_priv_key_uri(uri, public, secret)
+        found = signer.Signer.from_priv_key_uri(uri, _sslib_key(signer, key), secret)
 
     def sign(message: bytes) -> bytes:
         with _answers(uri):
-            return bytes.fromhex(found.sign(message).signature)
+            made = found.sign(message)
+            return pgp.write(made) if is_pgp else bytes.fromhex(made.signature)
 
     return Signer(Public(key.id, key.scheme, key.public), sign)
+
+
+def _sslib_key(library: Any, key: Key) -> Any:
+    if key.scheme in pgp.KEY_TYPES:
+        return pgp.key_of(library, key)
+    return library.SSlibKey(key.id, KEY_TYPES[key.scheme], key.scheme, {"public": key.public})
+
+
+def described(source: str) -> Public:
+    """Return a public key that is elsewhere: in a PEM file, or in GnuPG's ring as `gnupg:ID`.
+
+    Raises:
+        Invalid: it cannot be read, or signatures of its kind are not checked.
+        Unavailable: GnuPG does not have it.
+    """
+    library = _library()
+    if source.startswith(pgp.URI):
+        with _answers(source):
+            _, key = library.GPGSigner.import_(source.removeprefix(pgp.URI))
+        found = Public(key.keyid, key.scheme, pgp.public_text(key))
+    else:
+        try:
+            text = Path(source).read_text("ascii")
+            found = public_of(_pem(text))
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or "no public key that can be used"
+            raise Invalid(
+                f"the public key cannot be read: {why.lower()}",
+                place=source,
+                next_step="name a PEM file that holds a public key, or gnupg:FINGERPRINT",
+            ) from error
+    if found.scheme not in KEY_TYPES:
+        raise Invalid(
+            f"signatures of this scheme are not checked scheme=`{found.scheme}`",
+            place=source,
+            next_step=f"use a key of one of: {', '.join(KEY_TYPES)}",
+        )
+    return found
 
 
 @contextmanager
@@ -316,12 +355,14 @@ def _answers(uri: str) -> Iterator[None]:
 def check_any(key: Key, message: bytes, signature: bytes) -> bool | None:
     """Return whether a signature is that of a key over a message; None where nobody can say.
 
-    Ed25519 needs nothing but Python; ECDSA (raw `r || s` or DER) and RSA-PSS need the extra. The
-    algorithm is that of the key's scheme: a PEM of another kind makes no signature good.
+    Ed25519 needs nothing but Python; ECDSA (raw `r || s` or DER), RSA-PSS and OpenPGP need the
+    extra. The algorithm is that of the key's scheme: a PEM of another kind makes no signature good.
     """
     if key.scheme not in KEY_TYPES:
         return None
     try:
+        if key.scheme in pgp.KEY_TYPES:
+            return _check_pgp(key, message, signature)
         return _checker(key.scheme, key.public)(message, signature)
     except ModuleNotFoundError:
         return roster.check_ed25519(key, message, signature)
@@ -402,6 +443,13 @@ def _check_rsa(public: str) -> Callable[[bytes, bytes], bool]:
     return check
 
 
+def _check_pgp(key: Key, message: bytes, signature: bytes) -> bool:
+    from securesystemslib import signer
+    from securesystemslib.exceptions import Error
+
+    return pgp.check(signer, Error, key, message, signature)
+
+
 def _pem(text: str) -> object:
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
@@ -432,9 +480,8 @@ def entry_text(key: Key) -> str:
     return "[[key]]\n" + "\n".join(lines) + "\n"
 
 
-def entry_of(signer: Signer, key: Key) -> Key:
-    """Return the entry of a trust file with the public part of a signer."""
-    public = signer.key
+def entry_of(public: Public, key: Key) -> Key:
+    """Return the entry of a trust file with this public part."""
     return replace(key, id=public.id, scheme=public.scheme, public=public.public)
 
 

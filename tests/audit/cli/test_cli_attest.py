@@ -186,6 +186,38 @@ def test_keygen_takes_one_of_two(call: Call, tmp_path: Path) -> None:
     assert "both given and refused" in refused(said)
 
 
+def test_a_public_key_from_elsewhere_is_described(call: Call, tmp_path: Path) -> None:
+    _, public = elliptic(tmp_path)
+    (tmp_path / "ec.pub").write_text(public)
+    words = ("keygen", "--person", "Ben", "--role", "runner", "--public", tmp_path / "ec.pub")
+    trust = tmp_path / "trust.toml"
+    assert call(*words, "--trust", trust).code == 0
+    (key,) = roster.read(trust.read_bytes()).key
+    assert (key.scheme, key.public, len(key.id)) == ("ecdsa-sha2-nistp256", public, 64)
+    assert "listed twice" in refused(call(*words, "--trust", trust))
+    assert "no key is made" in refused(call(*words, "--no-passphrase"))
+    assert call(*words, "--json").value["key"] is None
+
+
+@pytest.mark.parametrize("data", [b"", b"no key", b"\xff", b"-----BEGIN PUBLIC KEY-----\n"])
+def test_what_is_no_public_key_is_not_described(call: Call, tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "k.pub").write_bytes(data)
+    for name in ("k.pub", "missing"):
+        said = call("keygen", "--person", "a", "--role", "r", "--public", tmp_path / name)
+        assert "the public key cannot be read" in refused(said)
+
+
+def test_a_kind_that_nobody_checks_is_not_described(call: Call, tmp_path: Path) -> None:
+    from cryptography.hazmat.primitives import serialization as pem
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    public = ec.generate_private_key(ec.SECP384R1()).public_key()
+    data = public.public_bytes(pem.Encoding.PEM, pem.PublicFormat.SubjectPublicKeyInfo)
+    (tmp_path / "k.pub").write_bytes(data)
+    said = call("keygen", "--person", "a", "--role", "r", "--public", tmp_path / "k.pub")
+    assert "signatures of this scheme are not checked" in refused(said)
+
+
 @pytest.mark.parametrize("text", ["", "\n", "x" * 2000])
 def test_a_passphrase_file_holds_one(call: Call, tmp_path: Path, text: str) -> None:
     (tmp_path / "pass").write_text(text)
