@@ -36,7 +36,7 @@ class At:
 
 @dataclass(frozen=True, slots=True)
 class GateSeen:
-    """A gate as its approver saw it: the digest that `weigh.slice_digest` gives."""
+    """A gate as its approver saw it: the digest that `slices.slice_digest` gives."""
 
     gate: int
     digest: str

@@ -8,17 +8,15 @@ changed since. Pure functions; why an entry does not count is part of the answer
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from evidence import chain, codec, judge, layout, roster, seal, signoff
+from evidence import chain, judge, roster, seal
 from evidence.brought import ApprovalFact, Brought, CarryFact, ExternalFact, Waived
 from evidence.codec import Malformed
 from evidence.instant import milliseconds
 from evidence.model import (
     Answer,
-    ApprovalGiven,
-    CarriedOver,
     Decision,
     ExternalAttached,
     Facts,
@@ -37,9 +35,8 @@ from evidence.signoff import (
     Withdrawal,
     Withholding,
 )
+from evidence.slices import SKEW_MS, slice_digest, visible
 
-SKEW_MS = 300_000
-"""How far the clocks of two signers may be apart: entries later in the log are not earlier."""
 WAIVER_DAYS_MAX = 90
 """A waiver for longer is called over-broad."""
 
@@ -113,8 +110,10 @@ def weigh(log: Log, case: Case) -> Weighed:
     scale = _Scale(log, case)
     for entry in log.entries:
         scale.put(entry)
+    people = Brought(scale.approvals(), scale.externals(), scale.carries())
+    scale.let_go(people)
     return Weighed(
-        Brought(scale.approvals(), scale.externals(), scale.carries(), scale.waived()),
+        replace(people, waived=scale.waived()),
         tuple(scale.weights[entry.number] for entry in log.entries),
         tuple(scale.lint),
     )
@@ -152,88 +151,6 @@ def _passes(case: Case, decision: Decision, brought: Brought) -> bool:
     required = {cell.id for cell in plan.cells if cell.required}
     failed = {cell.cell for cell in decision.cells if cell.cell in required and not cell.passed}
     return bool(plan.gates) and failed <= excused
-
-
-# --- what an approver saw -------------------------------------------------------------------------
-
-
-def visible(entries: Sequence[Entry], as_of: str) -> tuple[Entry, ...]:
-    """Return the entries that are signed by an instant, or whose time nobody can read.
-
-    Raises:
-        ValueError: `as_of` is no time.
-    """
-    until_ms = milliseconds(as_of) + SKEW_MS
-    return tuple(entry for entry in entries if _signed_ms(entry, until_ms) <= until_ms)
-
-
-def _signed_ms(entry: Entry, otherwise_ms: int) -> int:
-    try:
-        return milliseconds(entry.record.signed_utc)
-    except ValueError:
-        return otherwise_ms
-
-
-def slice_digest(gate: int, entries: Sequence[Entry], plan: Plan, decision: Decision) -> str:
-    """Return the digest of a gate as it stood after `entries`: what its approval is given for.
-
-    It covers the gate and its signals as planned, their statuses and answers, and every artifact,
-    waiver, proof and withholding that touches them, in the order in which they came. Taking one of
-    those back is one more: nobody returns to what was approved by adding a line. Another approval
-    changes nothing. `entries` are those that are `visible` at the instant.
-    """
-    signals = [signal for signal in plan.signals if signal.gate == gate]
-    names = {signal.id for signal in signals}
-    decided = [item for item in judge.without_words(decision).signals if item.id in names]
-    touching: list[str] = []
-    for entry in entries:
-        record = entry.record
-        taken_back = isinstance(record, Withdrawal) and record.entry in touching
-        if taken_back or _touches(record, gate, names, signals):
-            touching.append(entry.digest)
-    value = [
-        [codec.to_value(item) for item in plan.gates if item.id == gate],
-        [codec.to_value(signal) for signal in signals],
-        [codec.to_value(item) for item in decided],
-        touching,
-    ]
-    return chain.sha256(codec.compact(value))
-
-
-def _touches(record: signoff.Record, gate: int, names: set[str], signals: Sequence[Signal]) -> bool:
-    if isinstance(record, Attachment):
-        return record.signal in names
-    if isinstance(record, Waiver):
-        return record.gate == gate or record.signal in names
-    if isinstance(record, Carry):
-        return any(
-            isinstance(condition, CarriedOver) and condition.command == record.command
-            for signal in signals
-            for condition in signal.conditions
-        )
-    if isinstance(record, Withholding):
-        cell = layout.cell_of(record.path)
-        return not cell or any(
-            cell in getattr(condition, "cells", ())
-            for signal in signals
-            for condition in signal.conditions
-        )
-    return False
-
-
-def gates_of(role: str, plan: Plan) -> tuple[int, ...]:
-    """Return the gates that a role approves: where it is asked for or owns a signal; else all."""
-    asked = {
-        signal.gate
-        for signal in plan.signals
-        if signal.owner == role
-        or any(
-            isinstance(condition, ApprovalGiven | ExternalAttached) and condition.role == role
-            for condition in signal.conditions
-        )
-    }
-    every = [gate.id for gate in plan.gates]
-    return tuple(gate for gate in every if gate in asked or not asked)
 
 
 # --- the scale ------------------------------------------------------------------------------------
@@ -445,12 +362,29 @@ class _Scale:
             same = isinstance(other, Waiver) and other.signal == record.signal
             if same and weight.standing == "counts":
                 return "shadowed", f"line {weight.entry.number + 1} waives it already"
-        if ends - begins > WAIVER_DAYS_MAX * 86_400_000:
+        if is_over_broad(record):
             self.lint.append(
                 f"the waiver of {record.signal} is over-broad:"
                 f" more than {WAIVER_DAYS_MAX} days, until {record.until_utc}"
             )
         return "counts", f"until {record.until_utc}"
+
+    def let_go(self, brought: Brought) -> None:
+        """Call waivers unused whose signals are GO with what people brought."""
+        counting = [
+            (weight, weight.entry.record.signal)
+            for weight in self.weights.values()
+            if isinstance(weight.entry.record, Waiver) and weight.standing == "counts"
+        ]
+        if not counting:
+            return
+        case = self.case
+        decision = judge.decide(case.plan, case.facts, case.as_of, brought)
+        closed = {signal.id for signal in decision.signals if signal.status == "GO"}
+        for weight, signal in counting:
+            if signal in closed:
+                why = f"{signal} does not fail"
+                self.weights[weight.entry.number] = Weight(weight.entry, "unused", why)
 
     # --- facts for the judge ---
 
@@ -552,6 +486,12 @@ class _Scale:
             for weight in self.weights.values()
             if isinstance(weight.entry.record, Waiver) and weight.standing == "counts"
         )
+
+
+def is_over_broad(waiver: Waiver) -> bool:
+    """Whether a waiver lasts longer than somebody should permit without looking again."""
+    length_ms = milliseconds(waiver.until_utc) - milliseconds(waiver.from_utc)
+    return length_ms > WAIVER_DAYS_MAX * 86_400_000
 
 
 def _waived(entry: Entry, waiver: Waiver) -> Waived:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from audit import runs
-from audit.cli import options, screen
+from audit.cli import options, screen, signing
 from audit.cli.failure import NOT_READY, READY
-from audit.errors import Invalid
+from audit.cli.signing import instant
+from audit.cli.status_command import not_weighed, tell_brought
 from evidence import codec, judge
+
+__all__ = ["command", "instant"]
 
 
 @click.command("decide")
@@ -19,41 +21,47 @@ from evidence import codec, judge
 @options.repo
 @options.definition
 @options.json
+@signing.trust
+@signing.strict
 @click.option(
     "--as-of",
     default="",
     metavar="TIME",
-    help="Decide as of this instant, RFC 3339 with a zone (default: the end of the run).",
+    help="Decide as of this instant, RFC 3339 with a zone (default: the end of the run; where"
+    " people signed and a trust file is there, now).",
 )
-def command(run: str, repo: Path, definition: Path | None, as_json: bool, as_of: str) -> int:
+def command(
+    run: str,
+    repo: Path,
+    definition: Path | None,
+    as_json: bool,
+    trust: Path | None,
+    sign_off: Path | None,
+    strict_waivers: bool,
+    as_of: str,
+) -> int:
     """Derive the decision of a run again from its plan and facts, at any instant.
 
-    Nothing is run and nothing is written. Exit codes: 0 ready, 1 a gate is not satisfied.
+    Where people signed and a trust file says whom to trust, what they brought counts. Nothing is
+    run and nothing is written. Exit codes: 0 ready, 1 a gate is not satisfied, 4 with
+    --strict-waivers: ready, thanks to waivers.
 
     \b
     Examples:
       arco-audit decide
       arco-audit decide --as-of 2027-01-01T00:00:00Z
+      arco-audit decide --trust audit-trust.toml --strict-waivers
     """
     records = runs.load(options.run_folder(repo, definition, run))
+    found = signing.brought(records, repo, trust, sign_off, as_of)
+    if found and found.report:
+        return tell_brought(records, found.report, as_json, strict_waivers)
     decision = judge.decide(records.plan, records.facts, instant(as_of) if as_of else None)
     if as_json:
         screen.as_json(codec.to_value(decision))
     else:
         for line in screen.decision_lines(records.plan, decision):
             screen.say(line)
+        if found:
+            screen.say(not_weighed(found))
     return READY if decision.verdict == "GO" else NOT_READY
-
-
-def instant(text: str) -> str:
-    """Return an instant as RFC 3339 UTC with `Z`. Raises `Invalid` without a zone."""
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        time = None
-    if time is None or time.tzinfo is None:
-        raise Invalid(
-            f"is no instant with a time zone as_of=`{text}`",
-            next_step="write it like 2027-01-01T00:00:00Z",
-        )
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

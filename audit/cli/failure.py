@@ -18,7 +18,7 @@ import click
 from audit.cli import output
 from audit.errors import AuditError, Invalid
 
-READY, NOT_READY, USAGE, UNVERIFIED = 0, 1, 2, 3
+READY, NOT_READY, USAGE, UNVERIFIED, WAIVED = 0, 1, 2, 3, 4
 INTERNAL = 70
 INTERRUPTED = 130
 """The exit codes of every subcommand; `check` has its own meaning of 1: error findings."""

@@ -10,7 +10,7 @@ import shutil
 import sys
 import textwrap
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -21,6 +21,7 @@ from evidence.model import Decision, Plan
 
 COLOURS = {
     "GO": "green",
+    "GO-WITH-WAIVERS": "yellow",
     "PARTIAL": "yellow",
     "BLOCKED-EXTERNAL": "magenta",
     "NO-GO": "red",
@@ -100,8 +101,13 @@ def _in_json(char: str) -> str:
     return json.dumps(char)[1:-1]
 
 
-def decision_lines(plan: Plan, decision: Decision) -> list[str]:
-    """Return a decision as lines: the verdict, the gates, what is open and who does what next."""
+def decision_lines(
+    plan: Plan, decision: Decision, verdict: str = "", waived: Mapping[str, str] | None = None
+) -> list[str]:
+    """Return a decision as lines: the verdict, the gates, what is open and who does what next.
+
+    `verdict` is the one with waivers; `waived` says of red signals who lets them pass.
+    """
     names = {gate.id: gate.name for gate in plan.gates}
     owners = {signal.id: signal.owner for signal in plan.signals}
     gates = [
@@ -116,6 +122,7 @@ def decision_lines(plan: Plan, decision: Decision) -> list[str]:
         for row in (
             [item.id, item.status, owners[item.id], item.reason],
             ["", "", "", f"next: {item.next_step}"],
+            *([["", "", "", waived[item.id]]] if waived and item.id in waived else []),
         )
     ]
     if open_:
@@ -123,5 +130,5 @@ def decision_lines(plan: Plan, decision: Decision) -> list[str]:
     cells = [[cell.cell, cell.result, cell.reason] for cell in decision.cells if not cell.passed]
     if cells:
         lines += ["", *table(("cell", "result", "why"), cells)]
-    lines += ["", f"verdict: {coloured(decision.verdict)}  as of {decision.as_of}"]
+    lines += ["", f"verdict: {coloured(verdict or decision.verdict)}  as of {decision.as_of}"]
     return lines + [f"  {blocker}" for blocker in decision.blockers]

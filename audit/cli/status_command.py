@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 
 from audit import runs
-from audit.cli import options, screen
+from audit.cli import options, screen, signing
 from audit.cli.diff_command import closed_before
-from audit.cli.failure import NOT_READY, READY
-from evidence import archive, codec, journal, layout
+from audit.cli.failure import NOT_READY, READY, WAIVED
+from evidence import archive, codec, journal, layout, trusted
 from evidence.model import Plan
 
 
@@ -19,32 +19,85 @@ from evidence.model import Plan
 @options.repo
 @options.definition
 @options.json
-def command(run: str, repo: Path, definition: Path | None, as_json: bool) -> int:
+@signing.trust
+@signing.as_of
+@signing.strict
+def command(
+    run: str,
+    repo: Path,
+    definition: Path | None,
+    as_json: bool,
+    trust: Path | None,
+    sign_off: Path | None,
+    as_of: str,
+    strict_waivers: bool,
+) -> int:
     """Show the gates and the open signals of a run, or how far it got.
 
-    RUN is the folder of a run or a label; by default the newest run. Exit codes: 0 ready, 1 a gate
-    is not satisfied or the run is not finished.
+    RUN is the folder of a run or a label; by default the newest run. Where people signed and a
+    trust file says whom to trust, what they brought counts as of now. Exit codes: 0 ready, 1 a gate
+    is not satisfied or the run is not finished, 4 with --strict-waivers: ready, thanks to waivers.
 
     \b
     Examples:
       arco-audit status
       arco-audit status --json
+      arco-audit status --trust audit-trust.toml --strict-waivers
     """
     folder = options.run_folder(repo, definition, run)
     if not archive.is_sealed(folder):
         return _unfinished(folder, as_json)
     records = runs.load(folder)
+    found = signing.brought(records, repo, trust, sign_off, as_of)
+    if found and found.report:
+        return tell_brought(records, found.report, as_json, strict_waivers)
     closed = closed_before(folder, records.decision)
     if as_json:
         value = {"run": str(folder), "closed_since": closed and closed[1]}
-        screen.as_json({**codec.to_value(records.decision), **value})
+        unweighed = {"sign_off": {"weighed": False, "folder": str(found.folder)}} if found else {}
+        screen.as_json({**codec.to_value(records.decision), **value, **unweighed})
     else:
         screen.say(f"run: {folder}")
         for line in screen.decision_lines(records.plan, records.decision):
             screen.say(line)
         if closed:
             screen.say(f"signals closed since {closed[0]}: {', '.join(closed[1]) or 'none'}")
+        if found:
+            screen.say(not_weighed(found))
     return READY if records.decision.verdict == "GO" else NOT_READY
+
+
+def not_weighed(found: signing.Brought) -> str:
+    """Return the line that says that people signed, and that nobody says whom to trust."""
+    return f"a sign-off lies at {found.folder} and is not weighed; --trust FILE weighs it"
+
+
+def tell_brought(
+    records: runs.Records, report: trusted.Report, as_json: bool, strict_waivers: bool
+) -> int:
+    """Print a decision with what people brought; return the exit code."""
+    if as_json:
+        told = {**codec.to_value(report.decision), "verdict": report.verdict}
+        screen.as_json({**told, "run": str(records.folder), "sign_off": signing.value(report)})
+    else:
+        waived = {
+            item.signal: f"waived by {item.person} as {item.role} until {item.until_utc}:"
+            f" {item.reason}"
+            for item in report.weighed.brought.waived
+        }
+        screen.say(f"run: {records.folder}")
+        lines = screen.decision_lines(records.plan, report.decision, report.verdict, waived)
+        for line in (*lines, *signing.entry_lines(report)):
+            screen.say(line)
+        screen.say()
+        if report.verdict == "GO-WITH-WAIVERS":
+            screen.say(click.style("ready only thanks to waivers:", fg="yellow", bold=True))
+            for line in signing.waived_lines(report):
+                screen.say(f"  {line}")
+        screen.say(f"with what people brought, as of {report.as_of}")
+    if report.verdict == "GO-WITH-WAIVERS":
+        return WAIVED if strict_waivers else READY
+    return READY if report.verdict == "GO" else NOT_READY
 
 
 def _unfinished(folder: Path, as_json: bool) -> int:

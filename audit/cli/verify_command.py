@@ -10,12 +10,14 @@ from pathlib import Path
 
 import click
 
-from audit.cli import options, screen
+from audit.cli import options, screen, signing
 from audit.cli.failure import READY, UNVERIFIED
 from audit.errors import Invalid
-from evidence import account, archive, layout
+from evidence import account, archive, codec, layout, trusted
 from evidence import verify as verifier
+from evidence.codec import Malformed
 from evidence.folder import Folder, in_workers
+from evidence.model import Plan
 
 UNPACKED_BYTES_MAX = 64 << 30
 """Bytes that a packed bundle may unpack to."""
@@ -31,44 +33,121 @@ UNPACKED_BYTES_MAX = 64 << 30
     metavar="HEX",
     help="A root that you know from elsewhere, such as the log of the CI job that ran the audit.",
 )
-def command(run: str, repo: Path, as_json: bool, expect_root: str) -> int:
+@signing.as_of
+@click.option(
+    "--trust",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    metavar="FILE",
+    help="Also check who signed the run, and weigh its sign-off. The file has to be your own.",
+)
+@click.option(
+    "--sign-off",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=None,
+    metavar="DIR",
+    help="The sign-off folder, where it does not lie beside the run.",
+)
+def command(
+    run: str,
+    repo: Path,
+    as_json: bool,
+    expect_root: str,
+    as_of: str,
+    trust: Path | None,
+    sign_off: Path | None,
+) -> int:
     """Check that a bundle is whole, complete and rightly judged.
 
     RUN is the folder of a run, a packed bundle (.tar, .tar.gz), or a label below the evidence root;
-    by default the newest run. Exit codes: 0 verified, whatever the verdict; 3 not verified.
+    by default the newest run. With --trust also who signed it, and what its sign-off amounts to.
+    Exit codes: 0 verified, whatever the verdict; 3 not verified.
 
     \b
     Examples:
       arco-audit verify
       arco-audit verify release_evidence/1.0/head --expect-root 5e88…
+      arco-audit verify --trust ~/trust/arco.toml
     """
     if expect_root and not _is_root(expect_root):
         raise Invalid(
             f"a root has 64 hex digits expect_root=`{expect_root[:80]}`",
             next_step="copy it from the output of the run, or from its checkpoint's plan-root line",
         )
+    at = signing.instant(as_of) if as_of else ""
     if os.path.isfile(run):  # pathlib raises where a name is too long
-        with tempfile.TemporaryDirectory(prefix="arco-audit-") as folder:
-            return _verify(_unpacked(Path(run), Path(folder)), expect_root, as_json)
-    return _verify(options.run_folder(repo, None, run), expect_root, as_json)
+        with tempfile.TemporaryDirectory(prefix="arco-audit-") as place:
+            folder = _unpacked(Path(run), Path(place))
+            return _verify(folder, expect_root, as_json, trust, sign_off, at)
+    folder = options.run_folder(repo, None, run)
+    return _verify(folder, expect_root, as_json, trust, sign_off, at)
 
 
 def _is_root(text: str) -> bool:
     return len(text) == 64 and set(text.lower()) <= set("0123456789abcdef")
 
 
-def _verify(folder: Path, expect_root: str, as_json: bool) -> int:
+def _verify(
+    folder: Path,
+    expect_root: str,
+    as_json: bool,
+    trust: Path | None,
+    sign_off: Path | None,
+    as_of: str,
+) -> int:
     gc.disable()  # records make no cycles, and looking for some costs a fifth of the time
-    report = verifier.verify(Folder(str(folder)), expect_root=expect_root, each=in_workers)
+    source = Folder(str(folder))
+    layer = _layer(folder, source, sign_off)
+    withheld = trusted.withheld_files(layer) if layer else ()
+    report = verifier.verify(source, expect_root=expect_root, each=in_workers, withheld=withheld)
+    weighed = _weighed(source, layer, trust, as_of, report) if trust else None
     if as_json:
-        screen.as_json({**account.value(report), "bundle": str(folder)})
+        screen.as_json({**account.value(report, weighed), "bundle": str(folder)})
     else:
         screen.say(f"bundle: {folder}")
-        for line in account.lines(report):
+        for line in account.lines(report, weighed):
             screen.say(screen.coloured(line) if line in screen.COLOURS else line)
         if (folder / layout.JOURNAL).exists() and not archive.is_sealed(folder):
             screen.say(f"this run was not finished; next: arco-audit resume {folder}")
-    return READY if report.ok else UNVERIFIED
+        if layer and not trust:
+            screen.say(f"a sign-off lies at {layer.root} and is not weighed; --trust FILE does")
+    return READY if account.holds(report, weighed) else UNVERIFIED
+
+
+def _layer(folder: Path, source: Folder, sign_off: Path | None) -> Folder | None:
+    """The sign-off folder of a run, where there is one with something in it."""
+    try:
+        plan = codec.read(Plan, source.read(layout.PLAN), layout.PLAN)
+    except Malformed:
+        return Folder(str(sign_off)) if sign_off else None
+    found = sign_off or trusted.layer_of(folder.resolve().as_posix(), plan)
+    return Folder(str(found)) if found and os.path.isdir(found) else None
+
+
+def _weighed(
+    source: Folder, layer: Folder | None, trust: Path, as_of: str, report: verifier.Report
+) -> trusted.Report | None:
+    """What the steps with a trust file find; None where the records cannot be read anyway."""
+    from audit.trust import book, keys
+
+    roster = book.roster_of(trust)
+    if layer is None:
+        raise Invalid(
+            "nobody has signed this run where its sign-off would lie",
+            place=source.root,
+            next_step="name the folder by --sign-off DIR, or leave --trust out",
+        )
+    try:
+        return trusted.verify_trust(
+            source,
+            layer,
+            roster,
+            as_of or signing.now(),
+            check=keys.check_any,
+            withheld=report.withheld,
+        )
+    except Malformed:
+        return None
 
 
 def _unpacked(path: Path, into: Path) -> Path:

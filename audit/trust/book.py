@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -19,16 +19,18 @@ from typing import Protocol
 from audit import runs
 from audit.errors import Conflict, Corrupt, Invalid
 from audit.runner.files import sync_folder, unwritable
-from evidence import archive, codec, dsse, layout, roster, signoff, trusted
+from evidence import archive, codec, dsse, layout, roster, signoff, trusted, verify, weigh
 from evidence.codec import Malformed
-from evidence.folder import Folder
-from evidence.roster import Check, Roster
+from evidence.folder import Folder, in_threads
+from evidence.model import Plan
+from evidence.roster import Check, Key, Roster
 from evidence.signoff import Log, Record
 
 TRUST = "audit-trust.toml"
 """The trust file at the root of a repository, where no other is named."""
 ATTACHED_BYTES_MAX = 1 << 30
 """Largest file that can be attached."""
+COUNTS: tuple[weigh.Standing, ...] = ("counts",)
 _COPY_BYTES = 1 << 20
 
 
@@ -80,15 +82,43 @@ def open_book(run: Path, folder: Path | None = None) -> Book:
     return Book(run, where, sealed, _read(where))
 
 
+def verified(run: Path, folder: Path | None = None) -> tuple[Book, verify.Report]:
+    """Return the sign-off of a run that verifies, and what verification found.
+
+    Raises:
+        Invalid: as `open_book`.
+        Corrupt: the run does not verify; names the first finding.
+    """
+    opened = open_book(run, folder)
+    report = verify.verify(
+        Folder(str(run)), each=in_threads, withheld=trusted.withheld_files(opened.layer)
+    )
+    if not report.ok:
+        found = [item for step in report.steps for item in step.findings]
+        first = f"{found[0].place}: {found[0].problem}" if found else "a step was not checked"
+        raise Corrupt(
+            f"this bundle does not verify, so nothing is said of it: {first}",
+            place=str(run),
+            next_step=f"arco-audit verify {run}",
+        )
+    return opened, report
+
+
+def beside(run: Path, plan: Plan) -> Path | None:
+    """Return where the sign-off of a run lies or would; None where nobody can know."""
+    found = trusted.layer_of(run.resolve().as_posix(), plan)
+    return Path(found) if found else None
+
+
 def _beside(run: Path, sealed: trusted.Sealed) -> Path:
-    found = trusted.layer_of(run.resolve().as_posix(), sealed.plan)
+    found = beside(run, sealed.plan)
     if not found:
         raise Invalid(
             "this run does not lie where runs are put, so its sign-off is not beside it",
             place=str(run),
             next_step="name the folder with --sign-off DIR",
         )
-    return Path(found)
+    return found
 
 
 def _read(folder: Path) -> Log:
@@ -131,9 +161,81 @@ def weighed(
     return trusted.verify_trust(bundle, book.layer, book_of_keys, as_of, check=check)
 
 
+def case_at(
+    book: Book, book_of_keys: Roster, as_of: str, check: Check = roster.check_ed25519
+) -> weigh.Case:
+    """Return what the log of a run is weighed against, at an instant."""
+    bundle = Folder(str(book.run))
+    return trusted.case_of(book.sealed, bundle, book.layer, book_of_keys, as_of, check=check)
+
+
+def speaker(book_of_keys: Roster, keyid: str, role: str, utc: str, person: str = "") -> Key:
+    """Return the key of the trust file by which somebody speaks for a role at an instant.
+
+    Raises:
+        Invalid: the key is not listed, is another person's, or may not speak so.
+    """
+    key = next((key for key in book_of_keys.key if key.id == keyid), None)
+    if key is None:
+        raise Invalid(
+            f"this key is not in the trust file keyid=`{keyid:.64}`",
+            next_step="add it there (arco-audit keygen --trust), or sign with another --key",
+        )
+    why = roster.may(key, role, utc)
+    if person and person != key.person:
+        why = f"the key is that of {key.person} and not of {person:.80}"
+    if why:
+        held = ", ".join(key.roles)
+        raise Invalid(
+            f"this key may not sign that: {why}",
+            next_step=f"act in a role that the trust file gives it ({held}), or use another key",
+        )
+    return key
+
+
 def payload_of(book: Book, record: Record) -> bytes:
     """Return the bytes that are signed for an entry, wrapped by DSSE's pre-authentication."""
     return signoff.statement_of(record, book.sealed.plan, book.sealed.decision_sha256)
+
+
+def line_of(book: Book, record: Record, signers: Sequence[Signer]) -> bytes:
+    """Return the signed line of an entry. Nothing is written."""
+    payload = payload_of(book, record)
+    message = dsse.pae(dsse.PAYLOAD_TYPE, payload)
+    signatures = tuple(dsse.Signature(one.keyid, one.sign(message)) for one in signers)
+    return signoff.line_of(payload, signatures)
+
+
+def tried(book: Book, line: bytes, case: weigh.Case) -> weigh.Weight:
+    """Return how a line would stand in the log behind those that are there. Nothing is written."""
+    before = b"".join(dsse.write(entry.envelope) + b"\n" for entry in book.log.entries)
+    log = signoff.read_log(before + line)
+    if log.size != book.log.size + 1:
+        raise _meanwhile(book.folder / layout.SIGN_OFF_LOG)
+    return weigh.weigh(log, case).weights[-1]
+
+
+def sign(
+    book: Book,
+    record: Record,
+    signers: Sequence[Signer],
+    case: weigh.Case,
+    standings: Collection[weigh.Standing] = COUNTS,
+) -> Book:
+    """Append an entry that will stand as it should; return the book with it.
+
+    Raises:
+        Invalid: it would not count; says why, and nothing was written.
+        Conflict: as `append`. Corrupt: as `append`. Unavailable: as `append`.
+    """
+    line = line_of(book, record, signers)
+    weight = tried(book, line, case)
+    if weight.standing not in standings:
+        raise Invalid(
+            f"this would not count standing=`{weight.standing}`: {weight.reason}",
+            next_step="nothing was written; see what the trust file and the log allow",
+        )
+    return _held(book, record, line)
 
 
 def append(book: Book, record: Record, signers: Sequence[Signer]) -> Book:
@@ -146,10 +248,10 @@ def append(book: Book, record: Record, signers: Sequence[Signer]) -> Book:
         Corrupt: the log does not hold together; nothing is appended to such a one.
         Unavailable: the disk says no.
     """
-    payload = payload_of(book, record)
-    message = dsse.pae(dsse.PAYLOAD_TYPE, payload)
-    signatures = tuple(dsse.Signature(one.keyid, one.sign(message)) for one in signers)
-    line = signoff.line_of(payload, signatures)
+    return _held(book, record, line_of(book, record, signers))
+
+
+def _held(book: Book, record: Record, line: bytes) -> Book:
     path = book.folder / layout.SIGN_OFF_LOG
     try:
         book.folder.mkdir(parents=True, exist_ok=True)

@@ -30,6 +30,7 @@ KERNEL = (
     "dsse",
     "roster",
     "signoff",
+    "slices",
     "weigh",
     "normalise",
     "fingerprint",

@@ -4353,7 +4353,7 @@ class At:
 
 @dataclass(frozen=True, slots=True)
 class GateSeen:
-    """A gate as its approver saw it: the digest that `weigh.slice_digest` gives."""
+    """A gate as its approver saw it: the digest that `slices.slice_digest` gives."""
 
     gate: int
     digest: str
@@ -4596,165 +4596,24 @@ def _root(entries: list[Entry]) -> str:
 )
 
 _load(
-    'weigh',
+    'slices',
     r'''
-"""What a sign-off log amounts to at an instant: which approvals, artifacts and waivers count.
+"""What an approver sees of a gate, as one digest: an approval is given for it and dies with it.
 
-Nothing is accepted by default: an entry counts when it is about this run, is signed by a key of the
-trust file whose person and role it names, in that key's time, and when nothing it was given for has
-changed since. Pure functions; why an entry does not count is part of the answer.
+Pure functions over the entries of a sign-off log; which of them count is decided by `weigh`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Sequence
 
-from evidence import chain, codec, judge, layout, roster, seal, signoff
-from evidence.brought import ApprovalFact, Brought, CarryFact, ExternalFact, Waived
-from evidence.codec import Malformed
+from evidence import chain, codec, judge, layout, signoff
 from evidence.instant import milliseconds
-from evidence.model import (
-    Answer,
-    ApprovalGiven,
-    CarriedOver,
-    Decision,
-    ExternalAttached,
-    Facts,
-    Plan,
-    Signal,
-)
-from evidence.roster import Check, Roster, check_ed25519
-from evidence.signoff import (
-    Approval,
-    Attachment,
-    Carry,
-    Entry,
-    Log,
-    Page,
-    Waiver,
-    Withdrawal,
-    Withholding,
-)
+from evidence.model import ApprovalGiven, CarriedOver, Decision, ExternalAttached, Plan, Signal
+from evidence.signoff import Attachment, Carry, Entry, Waiver, Withdrawal, Withholding
 
 SKEW_MS = 300_000
 """How far the clocks of two signers may be apart: entries later in the log are not earlier."""
-WAIVER_DAYS_MAX = 90
-"""A waiver for longer is called over-broad."""
-
-Standing = Literal[
-    "counts",
-    "waits",
-    "withdrawn",
-    "suspect",
-    "expired",
-    "not yet",
-    "refused",
-    "unchecked",
-    "orphan",
-    "unused",
-    "shadowed",
-    "changed",
-]
-"""How an entry stands. Only what `counts` has an effect."""
-
-
-@dataclass(frozen=True, slots=True)
-class Weight:
-    """How one entry stands, and why."""
-
-    entry: Entry
-    standing: Standing
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """What a log is weighed against.
-
-    `decision` is the one inside the bundle; `pages` are the sealed documents with their SHA-256;
-    `fingerprint` gives that of a signal's failure; `attached` the SHA-256 of an attached file,
-    empty where there is none; `runners` are the people whose keys signed the run; `leaves` gives
-    the sealed leaf hashes of a log's chunks, or the one of another file.
-    """
-
-    plan: Plan
-    facts: Facts
-    decision: Decision
-    decision_sha256: str
-    final_root: str
-    pages: Mapping[str, str]
-    roster: Roster
-    as_of: str
-    fingerprint: Callable[[str], str]
-    attached: Callable[[str], str]
-    carried: Callable[[Carry], tuple[Answer, str]]
-    check: Check = check_ed25519
-    runners: tuple[str, ...] = ()
-    leaves: Callable[[str], tuple[str, ...]] = lambda path: ()
-
-
-@dataclass(frozen=True, slots=True)
-class Weighed:
-    """What a log amounts to: facts for the judge, each entry's standing, and lint of waivers."""
-
-    brought: Brought
-    weights: tuple[Weight, ...]
-    lint: tuple[str, ...]
-
-
-def weigh(log: Log, case: Case) -> Weighed:
-    """Return what a sign-off log amounts to at the instant of `case`.
-
-    Raises:
-        ValueError: `as_of` is no time.
-    """
-    scale = _Scale(log, case)
-    for entry in log.entries:
-        scale.put(entry)
-    return Weighed(
-        Brought(scale.approvals(), scale.externals(), scale.carries(), scale.waived()),
-        tuple(scale.weights[entry.number] for entry in log.entries),
-        tuple(scale.lint),
-    )
-
-
-def decide(
-    case: Case, weighed: Weighed
-) -> tuple[Decision, Literal["GO", "GO-WITH-WAIVERS", "NO-GO"]]:
-    """Return the decision with what people brought, and the verdict with waivers in force.
-
-    A waived signal stays red in the decision: only the verdict says that somebody let it pass.
-    """
-    decision = judge.decide(case.plan, case.facts, case.as_of, weighed.brought)
-    if decision.verdict == "GO":
-        return decision, "GO"
-    return decision, "GO-WITH-WAIVERS" if _passes(case, decision, weighed.brought) else "NO-GO"
-
-
-def _passes(case: Case, decision: Decision, brought: Brought) -> bool:
-    """Whether all that is red is waived: signals, and required cells that only they speak of."""
-    plan = case.plan
-    waived = {item.signal for item in brought.waived}
-    red = {signal.id for signal in decision.signals if signal.status != "GO"}
-    if not waived or not red <= waived:
-        return False
-    if any(judge.tree_blockers(plan, case.facts)) or not all(gate.signals for gate in plan.gates):
-        return False
-    excused = {
-        name
-        for signal in plan.signals
-        if signal.id in waived
-        for condition in signal.conditions
-        for name in getattr(condition, "cells", ())
-    }
-    required = {cell.id for cell in plan.cells if cell.required}
-    failed = {cell.cell for cell in decision.cells if cell.cell in required and not cell.passed}
-    return bool(plan.gates) and failed <= excused
-
-
-# --- what an approver saw -------------------------------------------------------------------------
 
 
 def visible(entries: Sequence[Entry], as_of: str) -> tuple[Entry, ...]:
@@ -4834,6 +4693,165 @@ def gates_of(role: str, plan: Plan) -> tuple[int, ...]:
     }
     every = [gate.id for gate in plan.gates]
     return tuple(gate for gate in every if gate in asked or not asked)
+''',
+)
+
+_load(
+    'weigh',
+    r'''
+"""What a sign-off log amounts to at an instant: which approvals, artifacts and waivers count.
+
+Nothing is accepted by default: an entry counts when it is about this run, is signed by a key of the
+trust file whose person and role it names, in that key's time, and when nothing it was given for has
+changed since. Pure functions; why an entry does not count is part of the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from evidence import chain, judge, roster, seal
+from evidence.brought import ApprovalFact, Brought, CarryFact, ExternalFact, Waived
+from evidence.codec import Malformed
+from evidence.instant import milliseconds
+from evidence.model import (
+    Answer,
+    Decision,
+    ExternalAttached,
+    Facts,
+    Plan,
+    Signal,
+)
+from evidence.roster import Check, Roster, check_ed25519
+from evidence.signoff import (
+    Approval,
+    Attachment,
+    Carry,
+    Entry,
+    Log,
+    Page,
+    Waiver,
+    Withdrawal,
+    Withholding,
+)
+from evidence.slices import SKEW_MS, slice_digest, visible
+
+WAIVER_DAYS_MAX = 90
+"""A waiver for longer is called over-broad."""
+
+Standing = Literal[
+    "counts",
+    "waits",
+    "withdrawn",
+    "suspect",
+    "expired",
+    "not yet",
+    "refused",
+    "unchecked",
+    "orphan",
+    "unused",
+    "shadowed",
+    "changed",
+]
+"""How an entry stands. Only what `counts` has an effect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """How one entry stands, and why."""
+
+    entry: Entry
+    standing: Standing
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What a log is weighed against.
+
+    `decision` is the one inside the bundle; `pages` are the sealed documents with their SHA-256;
+    `fingerprint` gives that of a signal's failure; `attached` the SHA-256 of an attached file,
+    empty where there is none; `runners` are the people whose keys signed the run; `leaves` gives
+    the sealed leaf hashes of a log's chunks, or the one of another file.
+    """
+
+    plan: Plan
+    facts: Facts
+    decision: Decision
+    decision_sha256: str
+    final_root: str
+    pages: Mapping[str, str]
+    roster: Roster
+    as_of: str
+    fingerprint: Callable[[str], str]
+    attached: Callable[[str], str]
+    carried: Callable[[Carry], tuple[Answer, str]]
+    check: Check = check_ed25519
+    runners: tuple[str, ...] = ()
+    leaves: Callable[[str], tuple[str, ...]] = lambda path: ()
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """What a log amounts to: facts for the judge, each entry's standing, and lint of waivers."""
+
+    brought: Brought
+    weights: tuple[Weight, ...]
+    lint: tuple[str, ...]
+
+
+def weigh(log: Log, case: Case) -> Weighed:
+    """Return what a sign-off log amounts to at the instant of `case`.
+
+    Raises:
+        ValueError: `as_of` is no time.
+    """
+    scale = _Scale(log, case)
+    for entry in log.entries:
+        scale.put(entry)
+    people = Brought(scale.approvals(), scale.externals(), scale.carries())
+    scale.let_go(people)
+    return Weighed(
+        replace(people, waived=scale.waived()),
+        tuple(scale.weights[entry.number] for entry in log.entries),
+        tuple(scale.lint),
+    )
+
+
+def decide(
+    case: Case, weighed: Weighed
+) -> tuple[Decision, Literal["GO", "GO-WITH-WAIVERS", "NO-GO"]]:
+    """Return the decision with what people brought, and the verdict with waivers in force.
+
+    A waived signal stays red in the decision: only the verdict says that somebody let it pass.
+    """
+    decision = judge.decide(case.plan, case.facts, case.as_of, weighed.brought)
+    if decision.verdict == "GO":
+        return decision, "GO"
+    return decision, "GO-WITH-WAIVERS" if _passes(case, decision, weighed.brought) else "NO-GO"
+
+
+def _passes(case: Case, decision: Decision, brought: Brought) -> bool:
+    """Whether all that is red is waived: signals, and required cells that only they speak of."""
+    plan = case.plan
+    waived = {item.signal for item in brought.waived}
+    red = {signal.id for signal in decision.signals if signal.status != "GO"}
+    if not waived or not red <= waived:
+        return False
+    if any(judge.tree_blockers(plan, case.facts)) or not all(gate.signals for gate in plan.gates):
+        return False
+    excused = {
+        name
+        for signal in plan.signals
+        if signal.id in waived
+        for condition in signal.conditions
+        for name in getattr(condition, "cells", ())
+    }
+    required = {cell.id for cell in plan.cells if cell.required}
+    failed = {cell.cell for cell in decision.cells if cell.cell in required and not cell.passed}
+    return bool(plan.gates) and failed <= excused
 
 
 # --- the scale ------------------------------------------------------------------------------------
@@ -5051,6 +5069,23 @@ class _Scale:
                 f" more than {WAIVER_DAYS_MAX} days, until {record.until_utc}"
             )
         return "counts", f"until {record.until_utc}"
+
+    def let_go(self, brought: Brought) -> None:
+        """Call waivers unused whose signals are GO with what people brought."""
+        counting = [
+            (weight, weight.entry.record.signal)
+            for weight in self.weights.values()
+            if isinstance(weight.entry.record, Waiver) and weight.standing == "counts"
+        ]
+        if not counting:
+            return
+        case = self.case
+        decision = judge.decide(case.plan, case.facts, case.as_of, brought)
+        closed = {signal.id for signal in decision.signals if signal.status == "GO"}
+        for weight, signal in counting:
+            if signal in closed:
+                why = f"{signal} does not fail"
+                self.weights[weight.entry.number] = Weight(weight.entry, "unused", why)
 
     # --- facts for the judge ---
 

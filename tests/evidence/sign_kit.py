@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from evidence import chain, codec, dsse, ed25519, judge, model, signoff, weigh
+from evidence import chain, codec, dsse, ed25519, judge, model, signoff, slices, weigh
 from evidence.roster import Key, Roster
 from evidence.signoff import At, GateSeen, Page, Record
 from tests.evidence import conftest as made
@@ -132,8 +132,8 @@ class Book:
 
     def approve(self, person: Person, role: str = "SRE", utc: str = DAY_1, **changes: Any) -> str:
         seen = tuple(
-            GateSeen(n, weigh.slice_digest(n, self.log.entries, self.plan, self.decision))
-            for n in weigh.gates_of(role, self.plan)
+            GateSeen(n, slices.slice_digest(n, self.log.entries, self.plan, self.decision))
+            for n in slices.gates_of(role, self.plan)
         )
         pages = tuple(Page(path, digest) for path, digest in PAGES.items())
         plain = signoff.Approval(

@@ -1,0 +1,301 @@
+"""What people bring to a sealed run by the command line: approvals, artifacts, waivers."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audit.cli import signing
+from evidence import standalone
+from tests.audit.cli.bad_input_kit import refused
+from tests.audit.cli.sign_off_kit import WAITING, Desk
+
+MISSING = "could_not_run: the packages of the extra trust are not installed"
+pytest.importorskip("securesystemslib", reason=MISSING)
+pytest.importorskip("cryptography", reason=MISSING)
+
+
+@pytest.fixture
+def desk(call: Any, make_toy: Callable[..., Any], tmp_path: Path) -> Desk:
+    repo = make_toy(WAITING)
+    assert call("run", "--repo", repo.path, "--label", "one").code == 1
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    return Desk(call, repo.path, keys)
+
+
+# --- the whole way --------------------------------------------------------------------------------
+
+
+def test_a_release_is_signed_off(desk: Desk) -> None:
+    """Attach, approve, waive: GO-WITH-WAIVERS, exit 4 when that is not enough, red stays red."""
+    ada, bob = desk.key("ada", "SRE"), desk.key("bob", "Manager")
+    desk.let_waive("Manager")
+    said = desk.attach()
+    assert said.code == 0, said.err
+    assert "arco-audit sign --role SRE" in said.out
+    said = desk.sign(ada)
+    assert said.code == 0, said.err
+    for part in ("G1-001", "drill.md", "documents/summary.md", "attachment by ada", "verdict:"):
+        assert part in said.out
+    assert desk.statuses() == {"G0-001": "GO", "G1-001": "GO", "G2-001": "NO-GO", "": "NO-GO"}
+    assert desk.waive(bob).code == 0
+    said = desk.do("status")
+    assert said.code == 0
+    assert "ready only thanks to waivers" in said.out
+    assert "waived by bob as Manager until 2099-01-01T00:00:00Z: known" in said.out
+    assert desk.statuses()["G2-001"] == "NO-GO"
+    assert desk.statuses()[""] == "GO-WITH-WAIVERS"
+    assert desk.do("status", "--strict-waivers").code == 4
+    assert desk.do("decide", "--strict-waivers").code == 4
+    assert desk.do("decide").code == 0
+    noted = json.loads((desk.layer / "decision.json").read_text())
+    assert noted["verdict"] == "GO-WITH-WAIVERS"
+
+
+def test_a_sign_off_verifies_here_and_in_one_file(desk: Desk, tmp_path: Path) -> None:
+    ada = desk.key("ada", "SRE", "runner")
+    assert desk.sign(ada).code == 0
+    said = desk.do("verify")
+    assert said.code == 3  # nobody signed the checkpoint
+    assert "0 of 1 trusted runners" in said.out
+    assert desk.call("attest", "--repo", desk.toy, "--key", ada).code == 0
+    now = signing.now()
+    said = desk.do("verify", "--json", "--as-of", now)
+    assert said.code == 0, said.out
+    program = tmp_path / "verify.py"
+    program.write_bytes(standalone.committed())
+    done = subprocess.run(
+        [
+            *(sys.executable, "-I", program, desk.run, "--trust", desk.trust),
+            *("--as-of", now, "--json"),
+        ],
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    theirs, ours = json.loads(done.stdout), said.value
+    assert ours.pop("bundle")
+    assert theirs == ours
+    assert "is not weighed" in desk.call("verify", desk.run).out
+
+
+def test_without_a_trust_file_it_is_said_and_not_weighed(desk: Desk) -> None:
+    assert desk.sign(desk.key("ada", "SRE")).code == 0
+    for command in ("status", "decide"):
+        said = desk.call(command, "--repo", desk.toy)
+        assert "is not weighed" in said.out
+        assert said.code == 1
+    desk.trust.rename(desk.toy / "audit-trust.toml")
+    said = desk.call("status", "--repo", desk.toy, "--json")
+    assert said.value["sign_off"]["entries"][0]["standing"] == "counts"
+
+
+def test_what_changed_since_is_shown(desk: Desk) -> None:
+    ada = desk.key("ada", "SRE")
+    assert desk.sign(ada).code == 0
+    assert desk.attach().code == 0
+    assert "gate 1 changed since" in desk.do("status").out
+    said = desk.sign(ada)
+    assert "since your approval" in said.out
+    assert "line 2: attachment by ada" in said.out
+    assert "changed" in said.out
+    assert desk.statuses()["G1-001"] == "GO"
+    desk.call("run", "--repo", desk.toy, "--label", "two")
+    said = desk.sign(ada, "SRE", "--gate", 0)
+    assert "you approved one at" in said.out
+    assert "unchanged:" in said.out
+    assert said.code == 0
+
+
+def test_for_machines(desk: Desk) -> None:
+    ada = desk.key("ada", "SRE")
+    said = desk.sign(ada, "SRE", "--json", "--gate", 0, "--note", "seen")
+    assert said.value["gates"] == [0]
+    assert said.value["line"] == 1
+    assert said.value["verdict"] == "NO-GO"
+    assert desk.statuses()["G0-001"] == "GO"
+    lines = desk.log.count(b"\n")
+    refused(desk.do("sign", "--role", "SRE", "--key", ada, "--json"))
+    assert desk.log.count(b"\n") == lines
+
+
+def test_an_approval_is_taken_back(desk: Desk) -> None:
+    ada = desk.key("ada", "SRE")
+    eve = desk.key("eve", "Ops")
+    assert desk.sign(ada).code == 0
+    words = ("--role", "Ops", "--key", eve, "--reason", "no")
+    text = refused(desk.do("withdraw", "1", *words))
+    assert "neither made line 1 nor holds its role" in text
+    refused(desk.do("withdraw", "7", "--role", "SRE", "--key", ada, "--reason", "no"))
+    refused(desk.do("withdraw", "1", "--role", "SRE", "--key", ada))
+    digest = desk.do("status", "--json").value["sign_off"]["entries"][0]["digest"]
+    said = desk.do("withdraw", digest[:12], "--role", "SRE", "--key", ada, "--reason", "too early")
+    assert said.code == 0, said.err
+    assert desk.standings() == ["withdrawn", "counts"]
+    assert desk.statuses()["G0-001"] == "PARTIAL"
+
+
+# --- refused before anything is written -----------------------------------------------------------
+
+
+def test_a_key_speaks_only_for_whom_the_trust_file_says(desk: Desk) -> None:
+    ada, eve = desk.key("ada", "SRE"), desk.key("eve", "SRE", trusted=False)
+    assert "is not in the trust file" in refused(desk.sign(eve))
+    assert "does not hold the role Manager" in refused(desk.sign(ada, "Manager"))
+    assert "is that of ada and not of Eve" in refused(desk.sign(ada, "SRE", "--person", "Eve"))
+    assert "gate=`9`" in refused(desk.sign(ada, "SRE", "--gate", 9))
+    assert "would have expired" in refused(
+        desk.sign(ada, "SRE", "--expires", "2020-01-01T00:00:00Z")
+    )
+    assert "time zone" in refused(desk.sign(ada, "SRE", "--expires", "2099-01-01"))
+    assert "--role" in refused(desk.do("sign", "--key", ada, "--yes"))
+    assert "--key" in refused(desk.do("sign", "--role", "SRE", "--yes"))
+    assert "--yes" in refused(desk.do("sign", "--role", "SRE", "--key", ada))
+    nowhere = desk.keys / "none.toml"
+    text = refused(desk.do("sign", "--role", "SRE", "--key", ada, "--yes", trust=nowhere))
+    assert "trust file cannot be read" in text
+    assert desk.log == b""
+
+
+def test_an_expired_key_signs_nothing(desk: Desk) -> None:
+    ada = desk.key("ada", "SRE")
+    with desk.trust.open("a") as stream:
+        stream.write('valid_until = "2021-01-01T00:00:00Z"\n')
+    assert "was valid until" in refused(desk.sign(ada))
+    assert desk.log == b""
+
+
+def test_roles_that_are_kept_apart(desk: Desk) -> None:
+    ada = desk.key("ada", "SRE", "Security")
+    with desk.trust.open("a") as stream:
+        stream.write('\n[[separate]]\nroles = ["SRE", "Security"]\n')
+    assert desk.sign(ada).code == 0
+    before = desk.log
+    assert "kept apart" in refused(desk.sign(ada, "Security"))
+    assert desk.log == before
+
+
+def test_nothing_is_said_of_a_bundle_that_does_not_verify(desk: Desk) -> None:
+    ada = desk.key("ada", "SRE")
+    (desk.run / "report.html").write_text("<p>all is well</p>")
+    assert "does not verify" in refused(desk.sign(ada), code=3)
+    assert "does not verify" in refused(desk.attach(), code=3)
+    assert desk.log == b""
+
+
+def test_nothing_is_appended_to_a_log_that_was_tampered_with(desk: Desk) -> None:
+    ada = desk.key("ada", "SRE")
+    assert desk.sign(ada).code == 0
+    assert desk.sign(ada).code == 0
+    lines = desk.log.splitlines(keepends=True)
+    (desk.layer / "log.jsonl").write_bytes(lines[1] + lines[0])
+    refused(desk.sign(ada), code=3)
+    (desk.layer / "log.jsonl").write_bytes(lines[0] + lines[1][:40])  # a crash while writing
+    assert desk.sign(ada).code == 0
+    assert desk.standings() == ["counts", "counts"]
+
+
+def test_a_sign_off_of_another_run_is_not_heard(desk: Desk) -> None:
+    ada = desk.key("ada", "SRE")
+    assert desk.sign(ada).code == 0
+    desk.call("run", "--repo", desk.toy, "--label", "two")
+    other = desk.layer.parent / "two"
+    other.mkdir()
+    (other / "log.jsonl").write_bytes(desk.log)
+    value = desk.do("status", "two", "--json").value
+    assert value["sign_off"]["entries"][0]["standing"] == "refused"
+    assert "it is about toy-1/one" in value["sign_off"]["entries"][0]["reason"]
+    assert next(item["status"] for item in value["signals"] if item["id"] == "G0-001") != "GO"
+
+
+# --- artifacts ------------------------------------------------------------------------------------
+
+
+def test_what_is_attached_has_a_place_that_waits_for_it(desk: Desk) -> None:
+    desk.key("ada", "SRE")
+    assert "did you mean G1-001?" in refused(desk.attach(signal="G1-01"))
+    assert "waits for nothing from outside" in refused(desk.attach(signal="G2-001"))
+    assert "drill.md?" in refused(desk.attach("--artifact", "release_evidence/dril.md"))
+    assert "is past already" in refused(desk.attach("--expires", "2020-01-01T00:00:00Z"))
+    assert "is past already" in refused(desk.attach("--review-by", "2020-01-01T00:00:00Z"))
+    words = ("attach", "G1-001", desk.keys / "absent.md", "--person", "ada")
+    assert "cannot be read" in refused(desk.do(*words))
+    assert "who brings this" in refused(desk.do("attach", "G1-001", desk.trust))
+    assert "cannot be read" in refused(desk.do("attach", "G1-001", desk.keys, "--person", "a"))
+    assert desk.log == b""
+
+
+def test_what_is_attached_is_kept_and_watched(desk: Desk) -> None:
+    ada = desk.key("ada", "SRE")
+    said = desk.attach("--json", "--key", ada, "--review-by", "2099-01-01T00:00:00Z")
+    kept = desk.layer / "attached" / said.value["sha256"]
+    assert kept.read_text() == "minutes\n"
+    assert desk.sign(ada).code == 0
+    assert desk.statuses()["G1-001"] == "GO"
+    assert "due for review" in desk.do("status", "--as-of", "2099-02-01T00:00:00Z").out
+    kept.write_text("other minutes\n")
+    assert desk.statuses()["G1-001"] == "BLOCKED-EXTERNAL"
+    assert "the file was changed" in desk.do("verify").out
+
+
+def test_an_artifact_behind_an_approval_makes_only_its_gate_suspect(desk: Desk) -> None:
+    ada = desk.key("ada", "SRE")
+    desk.attach()
+    desk.sign(ada)
+    desk.attach(text="other minutes\n")
+    assert desk.statuses()["G0-001"] == "GO"
+    assert desk.statuses()["G1-001"] == "BLOCKED-EXTERNAL"
+
+
+# --- waivers --------------------------------------------------------------------------------------
+
+
+def test_waivers_that_are_refused(desk: Desk) -> None:
+    bob = desk.key("bob", "Manager")
+    assert "lets nobody waive" in refused(desk.waive(bob))
+    desk.let_waive("Manager")
+    assert "has an end" in refused(
+        desk.do("waive", "G2-001", "--role", "Manager", "--key", bob, "--reason", "r")
+    )
+    assert "did you mean G2-001?" in refused(desk.waive(bob, signal="G2-01"))
+    assert "ended already" in refused(
+        desk.waive(bob, "--from", "2019-01-01T00:00:00Z", "--until", "2020-01-01T00:00:00Z")
+    )
+    assert "before it begins" in refused(desk.waive(bob, "--from", "2099-06-01T00:00:00Z"))
+    assert "says nothing" in refused(desk.waive(bob, "--reason", " "))
+    assert desk.log == b""
+    assert desk.waive(bob).code == 0
+    assert "waives it already" in refused(desk.waive(bob))
+    assert (
+        desk.waive(bob, "--from", "2099-01-01T00:00:00Z", "--until", "2099-02-01T00:00:00Z").code
+        == 0
+    )
+    assert desk.standings() == ["counts", "not yet"]
+
+
+def test_what_is_approved_is_not_waived(desk: Desk) -> None:
+    ada, bob = desk.key("ada", "SRE"), desk.key("bob", "Manager")
+    desk.let_waive("Manager")
+    assert desk.waive(bob, signal="G0-001").code == 0
+    desk.sign(ada)
+    assert desk.standings() == ["unused", "counts"]
+    assert desk.do("waive", "--lint").code == 1
+    assert "does not fail" in refused(desk.waive(bob, signal="G0-001"))
+
+
+def test_lint_of_waivers(desk: Desk) -> None:
+    bob = desk.key("bob", "Manager")
+    desk.let_waive("Manager")
+    assert desk.do("waive", "--lint").code == 0
+    assert desk.waive(bob, "--until", "2099-01-01T00:00:00Z").code == 0
+    said = desk.do("waive", "--lint", "one", "--json")
+    assert said.code == 1
+    assert [item["standing"] for item in said.value["waivers"]] == ["over-broad"]
+    assert "over-broad" in desk.do("waive", "--lint").out
