@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from audit import runs
 from audit.errors import Conflict, Corrupt
 from audit.runner.files import sync_folder, unwritable
 from audit.trust import attest, book, intoto
@@ -44,8 +45,15 @@ def verified(run: Path, folder: Path | None = None) -> tuple[Book, SealedRun]:
     Raises:
         Corrupt: it does not verify; names the first finding.
         Invalid: it was not finished, or its sign-off folder has to be named.
+        Conflict: a run of another label lies where its sign-off belongs.
     """
     opened = book.open_book(run, folder)
+    if runs.is_run(opened.folder):
+        raise Conflict(
+            "a run lies where the sign-off of this one belongs, and runs are never written to",
+            place=str(opened.folder),
+            next_step="name another folder with --sign-off DIR",
+        )
     report = verify.verify(Folder(str(run)), each=in_threads)
     if not report.ok:
         found = [item for step in report.steps for item in step.findings]

@@ -75,6 +75,7 @@ PURE = (
     ),
     *("audit.render.tracker", "audit.render.markdown", "audit.render.visible"),
     *("audit.render.pagedata", "audit.render.github", "audit.render.documents"),
+    *("audit.trust.attest", "audit.trust.intoto", "audit.trust.pgp"),
     *("audit.trust.because", "audit.trust.changes", "audit.trust.diff", "audit.trust.diff_pages"),
     *("audit.trust.fragile", "audit.trust.matching", "audit.trust.mending"),
     *("audit.trust.strictness", "audit.trust.unblock", "audit.trust.unblock_pages"),

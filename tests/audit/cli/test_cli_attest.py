@@ -338,6 +338,19 @@ def test_attestations_of_another_run_are_neither_checked_nor_written_over(
     assert everything(layer(ran)) == before
 
 
+def test_a_run_in_the_place_of_the_sign_off_is_not_written_to(
+    ran: Path, call: Call, keygen: Call, tmp_path: Path
+) -> None:
+    assert call("run", "--repo", ran, "--label", "sign-off/head/1").code in (0, 1)
+    before = everything(layer(ran))
+    named = ran / "release_evidence/toy-1/head/1"
+    words = ("attest", named, "--repo", ran, "--key", keygen("ada"))
+    assert "runs are never written to" in refused(call(*words))
+    assert everything(layer(ran)) == before
+    assert call(*words, "--sign-off", tmp_path / "elsewhere").code == 0
+    assert (tmp_path / "elsewhere" / layout.CHECKPOINT).is_file()
+
+
 @pytest.mark.parametrize("name", [layout.ATTESTATIONS, layout.CHECKPOINT])
 def test_rubbish_in_the_sign_off_is_not_written_over(
     ran: Path, call: Call, keygen: Call, name: str
