@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import click
 from audit import runs
 from audit.cli import options, passphrase, screen
 from audit.cli.decide_command import instant
-from audit.cli.failure import NOT_READY, READY
+from audit.cli.failure import NOT_READY, READY, Interrupted
 from audit.errors import Invalid
 from evidence import codec
 
@@ -58,6 +59,12 @@ SHOWN_MAX = 5
     help="With --key: the trust file (default: audit-trust.toml at the root).",
 )
 @click.option(
+    "--observe",
+    default="",
+    metavar="CELL",
+    help="Run this cell of RUN once under strace, and show what it reads undeclared.",
+)
+@click.option(
     "--sign-off",
     type=click.Path(path_type=Path, file_okay=False),
     default=None,
@@ -77,6 +84,7 @@ def command(
     passphrase_file: Path | None,
     role: str,
     trust: Path | None,
+    observe: str,
     sign_off: Path | None,
 ) -> int:
     """Show which evidence of an earlier run still holds for RUN, and why other does not.
@@ -90,12 +98,15 @@ def command(
       arco-audit carry --from release_evidence/1.0/head
       arco-audit carry 1.1/head --from 1.0/head --command tests --out carry-proof.json
       arco-audit carry --key ~/.config/arco-audit/me.pem --role sre
+      arco-audit carry --observe tests
     """
     from audit.trust import carry
 
     folder = options.run_folder(repo, definition, run)
     older = options.run_folder(repo, definition, old) if old else None
     new = carry.read(folder)
+    if observe:
+        return _observe(new, observe, repo, as_json)
     at = instant(as_of) if as_of else new.facts.as_of
     proofs = _proofs(folder, new, older, only, at)
     if out is not None:
@@ -151,6 +162,29 @@ def _proofs(
         else:
             found += [carry.absent(new, item, as_of) for item in items]
     return found
+
+
+def _observe(new: Evidence, cell: str, repo: Path, as_json: bool) -> int:
+    import threading
+
+    from audit import runner
+    from audit.cli.running import interruptible
+    from audit.repo import Repository
+    from audit.trust import observe
+
+    stop = threading.Event()
+    with Repository.open(repo) as repository:
+        runner.refuse_enclosed(repository.root, os.environ)
+        with interruptible(stop):
+            seen = observe.observe(new, cell, repository, stop, runner.SystemClock())
+    if seen is None:
+        raise Interrupted("interrupted, and nothing was seen; the fresh repository is removed")
+    if as_json:
+        screen.as_json(codec.to_value(seen))
+    else:
+        for line in observe.lines(seen):
+            screen.say(line)
+    return NOT_READY if seen.undeclared or seen.looked_for else READY
 
 
 def _trust_file() -> str:

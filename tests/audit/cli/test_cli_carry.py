@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from audit.trust import book
+from audit.trust import book, observe
 from evidence import carry, chain, codec, layout, signoff
 from tests.audit.cli.conftest import TOY
 
@@ -235,3 +236,29 @@ def test_what_does_not_carry_is_not_signed(call: Any, audited: Any, tmp_path: Pa
     said = call("carry", two, "--from", "one", "--key", key, "--trust", trust, "--repo", repo.path)
     assert said.code == 2
     assert "does not have this key" in said.err
+
+
+WATCHED = CARRYING.replace(
+    'run = "echo hello"', 'shell = "cat src/a_py docs/x.md; test -e conftest.py || true"'
+)
+
+
+def test_a_cell_is_observed(call: Any, audited: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    repo, again = audited
+    (repo.path / "audit.toml").write_text(WATCHED)
+    two = again("two")
+    asking = ("carry", two, "--observe", "hello", "--repo", repo.path, "--json")
+    if shutil.which("strace") is None:
+        pytest.skip("could_not_run: strace is not installed")
+    said = call(*asking)
+    if "ptrace" in said.out:
+        pytest.skip("could_not_run: ptrace is not allowed here")
+    assert said.code == 1
+    assert said.value["result"] == "passed"
+    assert said.value["undeclared"] == ["docs/x.md"]
+    assert said.value["looked_for"] == ["conftest.py"]
+    assert "no such cell" in call("carry", two, "--observe", "x", "--repo", repo.path).err
+    monkeypatch.setattr(observe, "STRACE", ("no-program-is-called-so",))
+    said = call(*asking)
+    assert said.code == 2
+    assert "could not run: strace is not installed here" in said.out
