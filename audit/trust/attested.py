@@ -6,6 +6,7 @@ put together and checked is `attest`. They lie in the sign-off folder, and the r
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from audit import runs
 from audit.errors import Conflict, Corrupt
 from audit.runner.files import sync_folder, unwritable
 from audit.trust import attest, book, intoto
+from audit.trust.attest import Line
 from audit.trust.book import Book
 from audit.trust.intoto import CHECKPOINT, SealedRun
 from audit.trust.keys import KEY_TYPES, Signer, check_any, pem_of
@@ -159,7 +161,7 @@ def _put(opened: Book, name: str, data: bytes) -> None:
 
 def _merged(opened: Book, payloads: list[bytes], ours: list[Envelope]) -> list[Envelope]:
     path = opened.folder / layout.ATTESTATIONS
-    lines, findings = attest.read(path.read_bytes()) if path.exists() else ([], [])
+    lines, findings = _lines(opened) if os.path.lexists(path) else ([], [])
     if findings:
         raise Corrupt(
             findings[0].problem,
@@ -178,12 +180,19 @@ def _merged(opened: Book, payloads: list[bytes], ours: list[Envelope]) -> list[E
     return attest.in_order(merged, payloads)
 
 
+def _lines(opened: Book) -> tuple[list[Line], list[Finding]]:
+    """The attestations that lie there; a link, a pipe or an endless file is not read."""
+    try:
+        return attest.read(opened.layer.read(layout.ATTESTATIONS))
+    except Malformed as error:
+        return [], [Finding(layout.ATTESTATIONS, error.problem)]
+
+
 def _note(opened: Book, sealed: SealedRun, signer: Signer) -> bytes:
     path = opened.folder / layout.CHECKPOINT
     try:
-        return attest.write_note(
-            sealed.point, [signer], path.read_bytes() if path.exists() else b""
-        )
+        old = opened.layer.read(layout.CHECKPOINT) if os.path.lexists(path) else b""
+        return attest.write_note(sealed.point, [signer], old)
     except Malformed as error:
         raise Conflict(
             f"another checkpoint lies there: {error.problem}",
@@ -197,12 +206,7 @@ def _note(opened: Book, sealed: SealedRun, signer: Signer) -> bytes:
 
 def check_run(opened: Book, sealed: SealedRun, book_of_keys: Roster) -> tuple[Finding, ...]:
     """Return all that is wrong with the attestations and the signed checkpoint of a run."""
-    path = opened.folder / layout.ATTESTATIONS
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        return (Finding(layout.ATTESTATIONS, f"cannot be read: {error.strerror}"),)
-    lines, findings = attest.read(data)
+    lines, findings = _lines(opened)
     found = attest.check(
         lines,
         book_of_keys,

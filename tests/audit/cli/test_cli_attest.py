@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import stat
 import subprocess
@@ -362,10 +363,30 @@ def test_rubbish_in_the_sign_off_is_not_written_over(
     assert (layer(ran) / name).read_text() == "rubbish\n"
 
 
+@pytest.mark.parametrize("name", [layout.ATTESTATIONS, layout.CHECKPOINT])
+@pytest.mark.parametrize("kind", ["pipe", "link", "folder"])
+def test_what_is_no_file_in_the_sign_off_is_neither_read_nor_waited_for(
+    ran: Path, call: Call, keygen: Call, tmp_path: Path, name: str, kind: str
+) -> None:
+    layer(ran).mkdir(parents=True)
+    path = layer(ran) / name
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "link":
+        path.symlink_to(tmp_path / "elsewhere")
+    else:
+        path.mkdir()
+    key = keygen("ada")
+    said = call("attest", "--repo", ran, "--key", key)
+    assert "is not a regular file" in refused(said, code=3 if name == layout.ATTESTATIONS else 2)
+    said = call("attest", "--repo", ran, "--check", "--trust", tmp_path / "trust.toml")
+    assert (said.code, f"{name}: is not a regular file" in said.out) == (3, True)
+
+
 def test_nothing_attested_yet(ran: Path, call: Call, keygen: Call, tmp_path: Path) -> None:
     keygen("ada")
     said = call("attest", "--repo", ran, "--check", "--trust", tmp_path / "trust.toml")
-    assert (said.code, "cannot be read: No such file" in said.out) == (3, True)
+    assert (said.code, "attestations.intoto.jsonl: is not there" in said.out) == (3, True)
 
 
 @pytest.mark.parametrize(

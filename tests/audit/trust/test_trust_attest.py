@@ -76,6 +76,18 @@ def test_a_cut_file_is_never_whole(data: st.DataObject) -> None:
         assert "is cut off" in findings[-1].problem
 
 
+@given(st.data())
+def test_any_changed_byte_is_seen(data: st.DataObject) -> None:
+    """Any byte but those that spell the same envelope otherwise: white space, spare base64 bits."""
+    sealed, ada = kit.sealed_run(), kit.signer(1)
+    lines = kit.attested(sealed, ada)
+    whole = bytearray(attest.write(line.envelope for line in lines))
+    whole[data.draw(st.integers(0, len(whole) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    found, findings = attest.read(bytes(whole))
+    if [line.envelope for line in found] != [line.envelope for line in lines]:
+        assert findings or kit.problems(sealed, found, kit.trusting(kit.entry(ada)))
+
+
 @pytest.mark.parametrize("row", [b"", b"{}", b"[]", b"\xff", b'{"payload":"x"}', b"[" * 10_000])
 def test_a_line_that_is_no_envelope_is_named_and_the_others_are_read(row: bytes) -> None:
     good = dsse.write(Envelope("t", b"", ()))
