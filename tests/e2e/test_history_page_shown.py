@@ -78,6 +78,7 @@ def test_the_page_is_shown_whole(browser: Any, address: str, scheme: str, width:
     assert shown.locator("svg[role=img]").count() == 2
     assert shown.locator("svg .mark").count() == 90
     assert shown.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert shown.locator("thead").first.is_visible(), "numbers keep their headings"
     paper = shown.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (paper == "rgb(255, 255, 255)") == (scheme == "light"), "the style was taken"
     folder = os.environ.get("ARCO_SCREENSHOTS")
