@@ -48,10 +48,20 @@ def keygen(call: Call, tmp_path: Path) -> Call:
     return made
 
 
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the toy lies once it ran, for every test to start from a copy."""
+    return tmp_path_factory.mktemp("shelf") / "toy"
+
+
 @pytest.fixture
-def ran(toy: Path, call: Call) -> Path:
+def ran(request: pytest.FixtureRequest, shelf: Path, call: Call, tmp_path: Path) -> Path:
     """A toy repository with a sealed run `head/1`."""
+    if shelf.exists():
+        return Path(shutil.copytree(shelf, tmp_path / "toy", symlinks=True))
+    toy: Path = request.getfixturevalue("toy")
     assert call("run", "--repo", toy, "--label", "head/1").code in (0, 1)
+    shutil.copytree(toy, shelf, symlinks=True)
     return toy
 
 
