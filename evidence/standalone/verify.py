@@ -5248,14 +5248,16 @@ _CLOCK = r"\d\d:\d\d:\d\d(?:[.,]\d+)?"
 _ZONE = r"(?: ?(?:Z|UTC|GMT|[+-]\d\d:?\d\d))?(?!\w)"
 _DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
-_NUMBER = r"\d+(?:[.,]\d+)*(?:e[+-]?\d+)?"
+_NUMBER = r"\d+(?:[.,]\d+){0,4}(?:e[+-]?\d+)?"
+"""Bounded, and each rule begins at a border, so that no line costs more than its length."""
 _UNIT = r"(?:ns|nsecs?|[uµμ]s|usecs?|ms|msecs?|s|secs?|mins?|hrs?|(?:milli|micro|nano)?seconds?)"
 _LONG_UNIT = r"(?:minutes?|hours?|days?)"
 _PART = r"[^\s/:'\"`<>|,;()\[\]{}]+"
 """One component of a path: what ends it in prose and in code is left out."""
 
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
-"""ECMA-48 control sequences: colours, titles and cursor movements."""
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
+"""ECMA-48 control sequences: colours, titles and cursor movements, where they are whole: one that
+never ends must not swallow the words behind it."""
 _PATH = re.compile(rf"(?<![\w.\-/<>~$%])(?:file://)?(?P<dirs>/(?:{_PART}/)+)(?P<name>{_PART})?/?")
 _TEMPORARY = frozenset(("/tmp/", "/var/tmp/", "/dev/shm/", "/private/tmp/"))
 _SUFFIX = re.compile(r"\w\.[A-Za-z]\w{0,9}$")
@@ -5294,7 +5296,7 @@ _NAMES = tuple(
     (re.compile(pattern, re.IGNORECASE if insensitive else 0), word)
     for pattern, word, insensitive in (
         (r"(?<![\w-])(?:tmp[a-z0-9_]{8}|tmp\.[A-Za-z0-9]{6,10})(?![\w-])", "<temp>", False),
-        (r"(?<!\w)pytest-of-[\w.-]+/pytest-\d+(?!\w)", "<temp>", False),
+        (r"(?<![\w.-])pytest-of-[\w.-]+/pytest-\d+(?!\w)", "<temp>", False),
         (r"((?<![a-z])p?pid[\"']?(?: ?[=:] ?| )[\"']?)\d+(?!\w)", r"\1<pid>", True),
         (r"((?<![a-z])process(?: id)?(?: ?[=:#] ?| ))\d{2,}(?!\w)", r"\1<pid>", True),
         (r"(?<=\w)\[\d{3,}\](?=:)", "[<pid>]", False),

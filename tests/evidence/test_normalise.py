@@ -123,7 +123,27 @@ def test_what_a_line_says(text: str, said: str) -> None:
     assert normalise.line(text) == said
 
 
+def test_a_title_that_never_ends_hides_nothing() -> None:
+    assert normalise.line("\x1b]0;title\x07ok") == "ok"
+    assert normalise.line("\x1b]0;FAILED here").endswith("FAILED here")
+
+
 def test_bytes_are_cut_into_lines() -> None:
     data = b"one\r\n\n10%\r100%\n\xff bad\nlast"
     assert list(normalise.lines(data)) == ["one", "10%", "100%", "\\xff bad", "last"]
     assert list(normalise.lines(b"")) == []
+
+
+HOSTILE = (
+    *("1", "1.", "1,", "1e1", "1h1m", "1m 1", "1 a", "0x", "/", "/a", "/a ", "/a.b.c/", "'/a"),
+    *("a", "_", "a_", "==1", "--", " ", "a[111", "pid ", "process id ", "pytest-of-", "tmp"),
+    *("seed", "time=", "10:00:00", "2026-12-01T", "12345678-1234-", "Sun, ", "file:///"),
+    *("\x1b[", "\x1b[;;;", "\x1b]a"),
+)
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_a_hostile_line_costs_no_more_than_its_length(piece: str) -> None:
+    """A pattern that looks back over the whole line would take minutes for one of these."""
+    said = normalise.line(piece * 20_000 + " !")
+    assert said.endswith("!")
