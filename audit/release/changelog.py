@@ -22,8 +22,8 @@ TEXT_CHARS_MAX = 1_000_000
 _HEADING = re.compile(r"^## \[?([^\]\s]+)\]?(?: +- +(.*))?$")
 _DEFINITION = re.compile(r"^ {0,3}\[([^\]\n]+)\]:[ \t]*(\S*)", re.MULTILINE)
 _REFERENCE = re.compile(r"\[([^\[\]\n]+)\]\[([^\[\]\n]*)\]")
-_FENCE = re.compile(r"^(```+|~~~+)[^\n]*\n.*?(?:^\1[^\n]*$|\Z)", re.MULTILINE | re.DOTALL)
-_CODE = re.compile(r"(`+)(?!`)[^\n]*?(?<!`)\1(?!`)")
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
+_TICKS = re.compile(r"`+")
 _PLACEHOLDER = re.compile(
     r"\b(?:TBA|TODO|FIXME|WIP|YYYY-MM-DD)\b|\?\?\?+"
     r"|(?i:\b(?:TBD|xxx+|lorem ipsum|coming soon)\b|<(?:version|date|name|description|text|url)>)"
@@ -162,7 +162,8 @@ def _release_problems(text: str, version: str) -> Iterator[str]:
     section = found[0]
     if not _is_date(section.date):
         yield f"the section has no date date=`{section.date}`"
-    kinds = re.findall(r"^### +(.+?) *$", section.text, re.MULTILINE)
+    lines = section.text.splitlines()
+    kinds = [line[4:].strip() for line in lines if line.startswith("### ")]
     yield from (f"no such part part=`{kind}`" for kind in kinds if kind not in KINDS)
     if not re.search(r"^[-*] +\S", section.text, re.MULTILINE):
         yield "the section has no entry"
@@ -182,8 +183,44 @@ def _unfinished(text: str) -> Iterator[str]:
 
 def _without_code(text: str) -> str:
     """Blank out code, line by line, so that what stands in it is not read as prose."""
-    fenced = _FENCE.sub(lambda block: "\n" * block[0].count("\n"), text)
-    return _CODE.sub("``", fenced)
+    lines: list[str] = []
+    fence = ""
+    for line in text.split("\n"):
+        mark = _FENCE.match(line)
+        if fence:
+            closes = mark and mark[1].startswith(fence) and not mark[2].strip()
+            fence = "" if closes else fence
+            lines.append("")
+        elif mark and not (mark[1][0] == "`" and "`" in mark[2]):
+            fence = mark[1]
+            lines.append("")
+        else:
+            lines.append(_without_spans(line))
+    return "\n".join(lines)
+
+
+def _without_spans(line: str) -> str:
+    """Blank out code spans: from a run of backticks to the next one of its length.
+
+    Each run is looked at once, because a pattern would take quadratic time on a hostile line.
+    """
+    runs = [found.span() for found in _TICKS.finditer(line)]
+    closing: dict[int, int] = {}
+    later: dict[int, int] = {}
+    for at in range(len(runs) - 1, -1, -1):
+        length = runs[at][1] - runs[at][0]
+        if length in later:
+            closing[at] = later[length]
+        later[length] = at
+    kept: list[str] = []
+    done = at = 0
+    while at < len(runs):
+        if at in closing:
+            kept += (line[done : runs[at][0]], "``")
+            at = closing[at]
+            done = runs[at][1]
+        at += 1
+    return "".join([*kept, line[done:]])
 
 
 def _label(text: str) -> str:

@@ -27,9 +27,10 @@ SHOWN_MAX = 5
 """Packages of one kind of problem that a reason names."""
 
 _REQUIREMENT = re.compile(
-    r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?:\[[^\]]*\])?"
-    r" *==(?P<version>[0-9A-Za-z!+._-]+)(?: *;[^#]*?)?(?: +--hash=\S+)*(?: +#.*)?"
+    r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?:\[[^\]]*\])? ?== ?([0-9A-Za-z!+._-]+)"
 )
+REQUIREMENT_CHARS_MAX = 500
+"""Characters of one requirement without its marker and its hashes."""
 _TOML_LOCKS = {"Cargo.lock": ("package", "cargo"), "pylock.toml": ("packages", "pypi")}
 
 
@@ -93,14 +94,18 @@ def _from_requirements(path: str, text: str) -> Iterator[Pin]:
         entry = line.strip()
         if not entry or entry.startswith("#"):
             continue
-        match = _REQUIREMENT.fullmatch(entry)
+        words = entry.partition(" #")[0].split()
+        said = " ".join(word for word in words if not word.startswith("--hash="))
+        wanted = said.partition(";")[0].strip()
+        fits = len(wanted) <= REQUIREMENT_CHARS_MAX
+        match = _REQUIREMENT.fullmatch(wanted) if fits else None
         if match is None:
             raise Invalid(
                 f"does not fix one version entry=`{entry[:80]}`",
                 place=path,
                 next_step="pin every package with ==, or leave this file out with --lock",
             )
-        yield Pin("pypi", _normal(match["name"]), match["version"])
+        yield Pin("pypi", _normal(match[1]), match[2])
 
 
 def _from_toml(path: str, text: str, table: str, kind: str) -> Iterator[Pin]:

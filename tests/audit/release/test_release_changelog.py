@@ -124,6 +124,17 @@ def test_any_text_is_judged(text: str) -> None:
     assert all(line in text.replace("\r\n", "\n") for line in section.splitlines())
 
 
+@pytest.mark.parametrize(
+    "piece",
+    ["`" * 200_000, "` " * 100_000, "### a" + " " * 200_000 + "b", "```\n" * 50_000, "[" * 200_000],
+    ids=["one run", "many runs", "spaces", "fences", "brackets"],
+)
+def test_a_hostile_text_is_read_once(piece: str) -> None:
+    """Each of these took minutes where a pattern went back over what it had read."""
+    text = LOG.replace("- A greeting.", f"- A greeting.\n{piece}")
+    assert asked(text)[0] in ("passed", "failed")
+
+
 def test_our_own_changelog_can_be_read(repository_root: Path) -> None:
     text = (repository_root / "CHANGELOG.md").read_text("utf-8")
     assert changelog.sections(text)[0].name == "Unreleased"
