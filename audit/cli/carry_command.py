@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from audit import runs
-from audit.cli import options, passphrase, screen
+from audit.cli import options, screen, signing
 from audit.cli.decide_command import instant
 from audit.cli.failure import NOT_READY, READY, Interrupted
 from audit.errors import Invalid
 from evidence import codec
 
 if TYPE_CHECKING:
+    from audit.cli.signing import Desk
+    from audit.trust.keys import Signer
     from evidence.carry import Carried, Evidence
 
 SHOWN_MAX = 5
@@ -42,34 +45,14 @@ SHOWN_MAX = 5
     metavar="FILE",
     help="Write the proof of one command as JSON.",
 )
-@click.option(
-    "--key",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=None,
-    metavar="FILE",
-    help="Sign what carries into the sign-off of RUN with this private key.",
-)
-@passphrase.option
-@click.option("--role", default="", metavar="ID", help="With --key: the role to sign in.")
-@click.option(
-    "--trust",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=None,
-    metavar="FILE",
-    help="With --key: the trust file (default: audit-trust.toml at the root).",
-)
+@signing.key
+@signing.role
+@signing.trust
 @click.option(
     "--observe",
     default="",
     metavar="CELL",
     help="Run this cell of RUN once under strace, and show what it reads undeclared.",
-)
-@click.option(
-    "--sign-off",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=None,
-    metavar="DIR",
-    help="With --key: the sign-off folder, where it does not lie beside the run.",
 )
 def command(
     run: str,
@@ -83,9 +66,10 @@ def command(
     key: Path | None,
     passphrase_file: Path | None,
     role: str,
+    person: str,
     trust: Path | None,
-    observe: str,
     sign_off: Path | None,
+    observe: str,
 ) -> int:
     """Show which evidence of an earlier run still holds for RUN, and why other does not.
 
@@ -118,8 +102,9 @@ def command(
         carry.write(out, proofs[0])
     signed = 0
     if key is not None:
-        trust = trust or options.root_of(repo) / _trust_file()
-        signed = _sign(folder, proofs, key, passphrase_file, role, trust, sign_off)
+        at_desk = signing.desk(str(folder), repo, trust, sign_off)
+        signer, who = signing.signer(at_desk, key, passphrase_file, role, person)
+        signed = _sign(at_desk, proofs, signer, who, role)
     if as_json:
         screen.as_json({"signed": signed, "carried": [codec.to_value(proof) for proof in proofs]})
     else:
@@ -187,32 +172,14 @@ def _observe(new: Evidence, cell: str, repo: Path, as_json: bool) -> int:
     return NOT_READY if seen.undeclared or seen.looked_for else READY
 
 
-def _trust_file() -> str:
-    from audit.trust import book
-
-    return book.TRUST
-
-
-def _sign(
-    folder: Path,
-    proofs: list[Carried],
-    key: Path,
-    passphrase_file: Path | None,
-    role: str,
-    trust: Path,
-    sign_off: Path | None,
-) -> int:
+def _sign(desk: Desk, proofs: list[Carried], signer: Signer, person: str, role: str) -> int:
     """Sign what carries; how many entries were written."""
-    from audit.runner.clock import SystemClock
-    from audit.trust import book, carry
+    from audit.trust import carry
 
     met = [proof for proof in proofs if proof.answer == "met"]
-    utc = SystemClock().utc()
-    known = book.roster_of(trust)
-    opened = book.open_book(folder, sign_off)
-    signer = passphrase.signer_of(key, passphrase_file)
-    person, spoken = carry.speaker(known, signer.keyid, role, utc)
-    carry.record(opened, met, signer, person, spoken, utc)
+    for proof in met:
+        entry = carry.entry_of(desk.book, proof, person, role, desk.utc)
+        desk = replace(desk, book=signing.put(desk, entry, [signer]))
     return len(met)
 
 

@@ -6,22 +6,21 @@ proof goes into a file, or signed into the sign-off of the new run.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from audit import runs
 from audit.errors import Corrupt, Invalid
 from audit.runner.files import unwritable
-from audit.trust import book, bundle
+from audit.trust import bundle
 from audit.trust.book import Book
 from audit.trust.matching import conditions_of
-from evidence import archive, carry, chain, codec, layout, roster, subject
+from evidence import archive, carry, chain, codec, layout, subject
 from evidence.carry import Carried, Evidence
 from evidence.codec import Malformed
 from evidence.folder import Folder
 from evidence.model import CarriedOver, Plan
-from evidence.roster import Key, Roster
 from evidence.signoff import Carry
 
 
@@ -133,57 +132,27 @@ def write(path: Path, proof: Carried) -> None:
         raise unwritable(path, error) from error
 
 
-def speaker(trust: Roster, keyid: str, role: str, utc: str) -> tuple[Key, str]:
-    """Return whose key it is and the role that it speaks in: the one named, or its only one.
+def entry_of(opened: Book, proof: Carried, person: str, role: str, utc: str) -> Carry:
+    """Return the entry that names a proof, which is kept in the sign-off folder. One fsync.
+
+    A proof that no entry names is not heard, so this may be done before anybody signs.
 
     Raises:
-        Invalid: the trust file does not have the key, or it may not speak so now.
-    """
-    key = next((key for key in trust.key if key.id == keyid), None)
-    if key is None:
-        raise Invalid(
-            f"the trust file does not have this key keyid=`{keyid}`",
-            next_step="let its keeper add it: arco-audit keygen -h",
-        )
-    roles = [name for name in key.roles if name != roster.RUNNER]
-    if not role and len(roles) != 1:
-        raise Invalid(
-            f"{key.person} holds several roles, or none roles=`{', '.join(roles)}`",
-            next_step="name one with --role",
-        )
-    spoken = role or roles[0]
-    why = roster.may(key, spoken, utc)
-    if why:
-        raise Invalid(why, next_step="sign with another key or in another role")
-    return key, spoken
-
-
-def record(
-    opened: Book, proofs: Sequence[Carried], signer: book.Signer, key: Key, role: str, utc: str
-) -> Book:
-    """Sign proofs that are met into the sign-off of the new run, one entry each.
-
-    Raises:
-        Conflict: somebody else signed meanwhile; what was written before that stays.
         Unavailable: the disk says no.
     """
-    for proof in proofs:
-        data = codec.write(proof)
-        digest = chain.sha256(data)
-        path = opened.folder / layout.CARRIED / digest
-        try:
-            archive.put(opened.folder, f"{layout.CARRIED}/{digest}", data)
-        except OSError as error:
-            raise unwritable(path, error) from error
-        entry = Carry(
-            at=opened.at(),
-            person=key.person,
-            role=role,
-            signed_utc=utc,
-            command=proof.command,
-            run=proof.run,
-            final_root=proof.old.final_root,
-            proof=digest,
-        )
-        opened = book.append(opened, entry, [signer])
-    return opened
+    data = codec.write(proof)
+    digest = chain.sha256(data)
+    try:
+        archive.put(opened.folder, f"{layout.CARRIED}/{digest}", data)
+    except OSError as error:
+        raise unwritable(opened.folder / layout.CARRIED / digest, error) from error
+    return Carry(
+        at=opened.at(),
+        person=person,
+        role=role,
+        signed_utc=utc,
+        command=proof.command,
+        run=proof.run,
+        final_root=proof.old.final_root,
+        proof=digest,
+    )
