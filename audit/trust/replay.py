@@ -36,6 +36,8 @@ INTERPRETER = "python"
 class Drawn:
     """A verified run and what is run again of it, in an order in which needs precede.
 
+    `withheld` are paths in the bundle of which something was taken out after the seal; such a cell
+    can still be chosen, or whoever knows the nonce could keep one out of the choice by withholding.
     `cells` counts all of the plan; `beyond` says of some why no replay can compare them; `chosen`
     were drawn from the rest, `again` adds what they need.
     """
@@ -44,6 +46,7 @@ class Drawn:
     plan_root: str
     final_root: str
     nonce: bytes
+    withheld: frozenset[str]
     cells: int
     beyond: Mapping[str, str]
     chosen: tuple[str, ...]
@@ -93,6 +96,7 @@ def draw(folder: Path, nonce: bytes, sample: int | None, expect_root: str = "") 
         plan_root=report.plan_root,
         final_root=report.final_root,
         nonce=nonce,
+        withheld=frozenset(item.path for item in report.withheld),
         cells=len(plan.cells),
         beyond=beyond,
         chosen=chosen,
@@ -195,7 +199,8 @@ def _compared(drawn: Drawn, folder: Path, attempts: Sequence[Attempt]) -> Iterat
         elif cell.id not in last:
             yield Compared(cell.id, part, "not_compared", ("it did not run here",))
         else:
-            old, new = Side(before[cell.id], sealed.read), Side(last[cell.id], again.read)
+            old = Side(before[cell.id], sealed.read, drawn.withheld)
+            new = Side(last[cell.id], again.read)
             yield replay_match.compare(cell, part, old, new)
 
 

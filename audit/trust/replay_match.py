@@ -31,10 +31,12 @@ Read = Callable[[str], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One attempt, and how the files of its bundle are read (raises `Malformed`)."""
+    """One attempt, how the files of its bundle are read (raises `Malformed`), and the paths of
+    those of which something was withheld after the seal."""
 
     attempt: Attempt
     read: Read
+    withheld: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,8 @@ def _logs(sealed: Side, again: Side) -> Iterator[str]:
         return
     if old.truncated or new.truncated:
         raise _UnknownError("its log was cut at the output limit")
+    if old.path in sealed.withheld:
+        raise _UnknownError("part of its log was withheld")
     before, now = _said(sealed, old), _said(again, new)
     if before != now and Counter(before) != Counter(now):
         yield f"log: {_first_difference(before, now)}"

@@ -126,6 +126,7 @@ UNKNOWN = [
     (side(), side(result="could_not_run", reason="no docker"), "could_not_run here: no docker"),
     (side(), side(result="interrupted", reason="stopped"), "interrupted here: stopped"),
     (truncated(), side(b"x"), "its log was cut at the output limit"),
+    (replace(side(b"x"), withheld=frozenset([LOG])), side(b"x"), "part of its log was withheld"),
     (broken(LOG), side(b"x", {"out/a": b"1"}), f"{LOG} is not there"),
     (
         broken("artifacts/cell/1/out/a"),
