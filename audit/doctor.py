@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from audit import steps
+from audit import runner, steps
 from audit.errors import AuditError
+from evidence.instant import milliseconds
 from evidence.redact import Redactor, find_secrets
 
 if TYPE_CHECKING:
@@ -106,7 +107,9 @@ def _definition(wish: steps.Wish, repository: Repository) -> Iterator[Finding]:
         yield Finding("definition", "ok", f"{len(definition.commands)} commands")
         for note in definition.notes:
             yield Finding("definition", "warning", note, "see the definition")
-        dirty = repository.subject(definition.audit.outputs).dirty
+        subject = repository.subject(definition.audit.outputs)
+        yield _clock(subject.committed_utc, runner.SystemClock().utc())
+        dirty = subject.dirty
         if dirty:
             yield Finding(
                 "working tree",
@@ -128,6 +131,19 @@ def _definition(wish: steps.Wish, repository: Repository) -> Iterator[Finding]:
     if prepared.redactor.uncovered:
         yield _uncovered(prepared.redactor.uncovered)
     yield from _programs(prepared, shutil.which)
+
+
+def _clock(committed_utc: str, now_utc: str) -> Finding:
+    """Ages, windows and signatures are reckoned with this clock."""
+    after_s = (milliseconds(now_utc) - milliseconds(committed_utc)) // 1000
+    if after_s >= 0:
+        return Finding("clock", "ok", f"{now_utc}, after the commit seconds=`{after_s}`")
+    return Finding(
+        "clock",
+        "warning",
+        f"{now_utc} is before the commit committed=`{committed_utc}` seconds=`{-after_s}`",
+        "set the clock of this machine, or look who committed with a wrong one",
+    )
 
 
 def _programs(prepared: steps.Prepared, which: Callable[[str], str | None]) -> Iterator[Finding]:

@@ -11,7 +11,8 @@ believed for being there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -167,6 +168,15 @@ def case_of(
         runners=runners,
         leaves=leaves,
     )
+
+
+def proofs(layer: Source, log: signoff.Log) -> Iterator[Carried]:
+    """Yield the proofs of carried evidence that a log names, as far as they can be read."""
+    for entry in log.entries:
+        if isinstance(entry.record, Carry):
+            with contextlib.suppress(Malformed):
+                data = layer.read(f"{layout.CARRIED}/{entry.record.proof}")
+                yield codec.read(Carried, data, layout.CARRIED)
 
 
 def _digest_of(layer: Source, name: str) -> str:

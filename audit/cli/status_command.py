@@ -60,11 +60,19 @@ def command(
         screen.say(f"run: {folder}")
         for line in screen.decision_lines(records.plan, records.decision):
             screen.say(line)
+        _tell_clock(records)
         if closed:
             screen.say(f"signals closed since {closed[0]}: {', '.join(closed[1]) or 'none'}")
         if found:
             screen.say(not_weighed(found))
     return READY if records.decision.verdict == "GO" else NOT_READY
+
+
+def _tell_clock(records: runs.Records) -> None:
+    from audit.trust import timing
+
+    for line in timing.lines(timing.clock_of(records.plan, records.run)):
+        screen.say(line)
 
 
 def not_weighed(found: signing.Brought) -> str:
@@ -94,6 +102,7 @@ def tell_brought(
             screen.say(click.style("ready only thanks to waivers:", fg="yellow", bold=True))
             for line in signing.waived_lines(report):
                 screen.say(f"  {line}")
+        _tell_clock(records)
         screen.say(f"with what people brought, as of {report.as_of}")
     if report.verdict == "GO-WITH-WAIVERS":
         return WAIVED if strict_waivers else READY

@@ -299,3 +299,40 @@ def test_lint_of_waivers(desk: Desk) -> None:
     assert said.code == 1
     assert [item["standing"] for item in said.value["waivers"]] == ["over-broad"]
     assert "over-broad" in desk.do("waive", "--lint").out
+
+
+# --- in time --------------------------------------------------------------------------------------
+
+
+def test_what_will_flip(desk: Desk) -> None:
+    ada, bob = desk.key("ada", "SRE"), desk.key("bob", "Manager")
+    desk.let_waive("Manager")
+    desk.attach("--expires", "2098-01-01T00:00:00Z")
+    desk.sign(ada, "SRE", "--expires", "2097-01-01T00:00:00Z")
+    desk.waive(bob)
+    said = desk.do("forecast", "--json")
+    assert said.code == 0, said.err
+    assert said.value["verdict"] == "GO-WITH-WAIVERS"
+    flips = {(item["at_utc"][:4], item["noun"], item["name"]) for item in said.value["flips"]}
+    assert ("2097", "verdict", "") in flips
+    assert ("2097", "signal", "G0-001") in flips
+    assert ("2097", "signal", "G1-001") in flips
+    assert {at for at, _, _ in flips} == {"2097", "2098", "2099"}
+    short = desk.do("forecast", "--until", "2097-06-01T00:00:00Z")
+    assert "2097-01-01T00:00:00Z  verdict" in short.out
+    assert "\n2098" not in short.out
+    assert "clock: system wall clock" in short.out
+    assert "GO-WITH-WAIVERS" in desk.do("decide", "--as-of", "2096-12-31T23:59:59.999Z").out
+    assert desk.do("decide", "--as-of", "2097-01-01T00:00:00Z").code == 1
+    refused(desk.do("forecast", "--until", "2000-01-01T00:00:00Z"))
+    refused(desk.do("forecast", "--until", "tomorrow"))
+
+
+def test_a_forecast_without_people(desk: Desk) -> None:
+    said = desk.call("forecast", "--repo", desk.toy)
+    assert said.code == 0
+    assert "nothing will flip" in said.out
+    # The commits of these tests lie in a time of their own.
+    expected = "began before the commit" in said.out
+    assert expected == (" before commit (" in said.out)
+    assert desk.call("doctor", "--repo", desk.toy).out.count("clock") >= 1
