@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +15,7 @@ from audit.errors import Corrupt, Invalid
 from evidence import archive, codec, journal, layout
 from evidence.codec import Malformed
 from evidence.folder import Folder
+from evidence.instant import milliseconds
 from evidence.model import Decision, Facts, Plan, Run
 
 T = TypeVar("T")
@@ -156,10 +156,10 @@ def _instants(records: Records) -> Iterator[str]:
 
 def _is_instant(text: str) -> bool:
     try:
-        datetime.fromisoformat(text)
+        milliseconds(text)
     except ValueError:
         return False
-    return text.endswith("Z")
+    return True
 
 
 def record(folder: Path, name: str, cls: type[T]) -> T:

@@ -55,8 +55,12 @@ def _hidden(text: str) -> str:
 
 def label(text: str) -> str:
     """Return a run label, which may hold `/` between safe names. Raises `WrongError`."""
-    for part in text.split("/"):
+    parts = text.split("/")
+    for part in parts:
         safe_id(part)
+    if parts[0].lower() == layout.SIGN_OFF:  # some file systems ignore case
+        problem = f"what people sign lies in `{layout.SIGN_OFF}`, beside the runs"
+        raise WrongError(f"{problem} label=`{shown(text)}`", "begin it with another word")
     return text
 
 

@@ -16,6 +16,8 @@ sync: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
 T = TypeVar("T")
 
 NEXT_STEP = "free space or give write permission, then take the run up with `resume`"
+AGAIN = "free space or give write permission, then do it again"
+"""The next step where no run was interrupted."""
 
 
 def sync_folder(folder: Path) -> None:
@@ -37,7 +39,7 @@ def on_error(close: Callable[[T], object], opened: T) -> Iterator[None]:
         raise
 
 
-def unwritable(path: Path, error: OSError) -> errors.Unavailable:
+def unwritable(path: Path, error: OSError, *, next_step: str = NEXT_STEP) -> errors.Unavailable:
     """Return the error for a file that could not be written: full disk, read-only, no leave."""
     why = (error.strerror or str(error)).lower()
-    return errors.Unavailable(f"cannot be written: {why}", place=str(path), next_step=NEXT_STEP)
+    return errors.Unavailable(f"cannot be written: {why}", place=str(path), next_step=next_step)

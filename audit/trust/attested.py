@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from audit import runs
 from audit.errors import Conflict, Corrupt
-from audit.runner.files import sync_folder, unwritable
+from audit.runner.files import AGAIN, sync_folder, unwritable
 from audit.trust import attest, book, intoto
 from audit.trust.attest import Line
 from audit.trust.book import Book
@@ -149,7 +149,7 @@ def _locked(opened: Book, write: Callable[[], T]) -> T:
             next_step="wait for it, then try again",
         ) from error
     except OSError as error:
-        raise unwritable(Path(error.filename or opened.folder), error) from error
+        raise unwritable(Path(error.filename or opened.folder), error, next_step=AGAIN) from error
 
 
 def _put(opened: Book, name: str, data: bytes) -> None:
@@ -241,7 +241,7 @@ def export_layout(sealed: SealedRun, signer: Signer, into: Path, expires: str) -
         archive.put_all(into, made)
         sync_folder(into)
     except OSError as error:
-        raise unwritable(into, error) from error
+        raise unwritable(into, error, next_step=AGAIN) from error
     return tuple(into / name for name in made)
 
 

@@ -18,7 +18,7 @@ from typing import Protocol
 
 from audit import runs
 from audit.errors import Conflict, Corrupt, Invalid
-from audit.runner.files import sync_folder, unwritable
+from audit.runner.files import AGAIN, sync_folder, unwritable
 from evidence import archive, codec, dsse, layout, roster, signoff, trusted, verify, weigh
 from evidence.codec import Malformed
 from evidence.folder import Folder, in_threads
@@ -260,7 +260,7 @@ def _held(book: Book, record: Record, line: bytes) -> Book:
     except archive.Busy as error:
         raise _meanwhile(path) from error
     except OSError as error:
-        raise unwritable(path, error) from error
+        raise unwritable(path, error, next_step=AGAIN) from error
 
 
 def _append(book: Book, path: Path, record: Record, line: bytes) -> Book:
@@ -331,7 +331,7 @@ def keep(book: Book, file: Path) -> tuple[str, int]:
             partial.rename(target)
         except OSError as error:
             partial.unlink(missing_ok=True)
-            raise unwritable(target, error) from error
+            raise unwritable(target, error, next_step=AGAIN) from error
     return digest, size
 
 
@@ -347,4 +347,4 @@ def note_decision(book: Book, report: trusted.Report) -> None:
     try:
         archive.put(book.folder, layout.DECISION, codec.encode(value))
     except OSError as error:
-        raise unwritable(path, error) from error
+        raise unwritable(path, error, next_step=AGAIN) from error

@@ -121,7 +121,7 @@ def test_blockers_owner_and_step_stand_first_in_plain_html(worlds: ModuleType) -
     text = Reader(page(worlds, "toy")).text
     places = [text.index(part) for part in (
         "NO-GO", "What blocks the release", "did not pass", "G2-001", "Core Platform",
-        "mend what command-logs/tests.log", "SRE brings", "2 of 2 signals closed", "Roots",
+        "mend what command-logs/tests.log", "arco-audit attach", "2 of 2 signals closed", "Roots",
     )]  # fmt: skip
     order = [places[k] for k in (0, 1, 3, 7, 8)]
     assert order == sorted(order)
