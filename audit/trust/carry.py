@@ -12,7 +12,7 @@ from pathlib import Path
 
 from audit import runs
 from audit.errors import Corrupt, Invalid
-from audit.runner.files import unwritable
+from audit.runner.files import AGAIN, unwritable
 from audit.trust import bundle
 from audit.trust.book import Book
 from audit.trust.matching import conditions_of
@@ -129,7 +129,7 @@ def write(path: Path, proof: Carried) -> None:
     try:
         archive.put(path.parent, path.name, codec.write(proof))
     except OSError as error:
-        raise unwritable(path, error) from error
+        raise unwritable(path, error, next_step=AGAIN) from error
 
 
 def entry_of(opened: Book, proof: Carried, person: str, role: str, utc: str) -> Carry:
@@ -145,7 +145,7 @@ def entry_of(opened: Book, proof: Carried, person: str, role: str, utc: str) -> 
     try:
         archive.put(opened.folder, f"{layout.CARRIED}/{digest}", data)
     except OSError as error:
-        raise unwritable(opened.folder / layout.CARRIED / digest, error) from error
+        raise unwritable(opened.folder / layout.CARRIED / digest, error, next_step=AGAIN) from error
     return Carry(
         at=opened.at(),
         person=person,
