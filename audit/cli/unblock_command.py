@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from audit import runs
-from audit.cli import options, screen
-from audit.cli.decide_command import instant
-from audit.cli.failure import NOT_READY, READY
+from audit.cli import options, screen, signing
+from audit.cli.failure import NOT_READY, READY, WAIVED
+from audit.cli.status_command import not_weighed
 from audit.errors import Corrupt
 
 if TYPE_CHECKING:
@@ -32,25 +32,39 @@ if TYPE_CHECKING:
     show_default=True,
     help="How to print it.",
 )
+@signing.trust
+@signing.strict
 @click.option(
     "--as-of",
     default="",
     metavar="TIME",
-    help="Look at it as of this instant, RFC 3339 with a zone (default: the end of the run).",
+    help="Look at it as of this instant, RFC 3339 with a zone (default: the end of the run; where"
+    " people signed and a trust file is there, now).",
 )
 def command(
-    run: str, repo: Path, definition: Path | None, as_json: bool, form: str, as_of: str
+    run: str,
+    repo: Path,
+    definition: Path | None,
+    as_json: bool,
+    form: str,
+    trust: Path | None,
+    sign_off: Path | None,
+    strict_waivers: bool,
+    as_of: str,
 ) -> int:
     """Show the smallest set of things to mend for GO, and the gate that comes cheapest.
 
-    Of a run that is GO it shows what each gate hangs on, the most fragile gate first. Exit codes:
-    0 ready, 1 a gate is not satisfied.
+    Of a run that is GO it shows what each gate hangs on, the most fragile gate first. Where people
+    signed and a trust file says whom to trust, what they brought counts, and what they waived is
+    not to be mended. Exit codes: 0 ready, 1 a gate is not satisfied, 4 with --strict-waivers:
+    ready, thanks to waivers; then what they let pass is to be mended, too.
 
     \b
     Examples:
       arco-audit unblock
       arco-audit unblock main/2026-11-01 --format markdown
       arco-audit unblock --as-of 2027-01-01T00:00:00Z --json
+      arco-audit unblock --trust audit-trust.toml --strict-waivers
     """
     from audit.trust import unblock_pages
     from audit.trust.fragile import fragile
@@ -59,9 +73,16 @@ def command(
 
     folder = options.run_folder(repo, definition, run)
     records = runs.load(folder)
-    world = World(records.plan, records.facts, as_of=instant(as_of) if as_of else "")
+    signed = signing.brought(records, repo, trust, sign_off, as_of)
+    report = signed.report if signed else None
+    if report:
+        world = World(records.plan, records.facts, report.weighed.brought, report.as_of)
+    else:
+        at = signing.instant(as_of) if as_of else ""
+        world = World(records.plan, records.facts, as_of=at)
+    waived = signing.waived_lines(report) if report else []
     try:
-        found = unblock(world)
+        found = unblock(world, strict_waivers=strict_waivers)
         gates = fragile(world) if found.verdict == "GO" else ()
     except ValueError as error:
         step = f"arco-audit verify {folder}"
@@ -69,19 +90,30 @@ def command(
     if as_json or form == "json":
         screen.as_json({**unblock_pages.value(found, gates), "run": str(folder)})
     elif form == "markdown":
-        screen.say(unblock_pages.as_markdown(found, gates).rstrip("\n"), lines=True)
+        text = unblock_pages.as_markdown(found, gates, waived)
+        screen.say(text.rstrip("\n"), lines=True)
     else:
         screen.say(f"run: {folder}")
-        _tell(found, gates)
-    return READY if found.verdict == "GO" else NOT_READY
+        _tell(found, gates, waived)
+        if signed and not report:
+            screen.say(not_weighed(signed))
+    if found.verdict == "GO-WITH-WAIVERS" and strict_waivers:
+        return WAIVED
+    return NOT_READY if found.verdict == "NO-GO" else READY
 
 
-def _tell(found: Unblock, gates: Sequence[Fragility]) -> None:
+def _tell(found: Unblock, gates: Sequence[Fragility], waived: Sequence[str]) -> None:
     from audit.trust import unblock_pages as pages
 
+    for line in waived:
+        screen.say(line)
+    if waived:
+        screen.say()
     if found.verdict == "GO":
         lines = screen.table(pages.FRAGILE_HEAD, pages.fragile_rows(gates))
-        lines += ["", *pages.why_fragile(gates)]
+        lines += ["", *pages.why_fragile(gates), ""]
+    elif not found.fixes and not found.beyond:
+        lines = []
     else:
         fixes = [
             row
@@ -97,6 +129,6 @@ def _tell(found: Unblock, gates: Sequence[Fragility]) -> None:
             for gate in found.gates
         ]
         lines += ["", *screen.table(("gate", "status", "fixes", "which"), work), ""]
-        lines += ["  " * depth + line for depth, line in pages.tree(found)]
-    for line in [*lines, "", pages.summary(found)]:
+        lines += [*("  " * depth + line for depth, line in pages.tree(found)), ""]
+    for line in [*lines, pages.summary(found)]:
         screen.say(line)

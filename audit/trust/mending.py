@@ -282,6 +282,31 @@ def _finished(signal: Signal) -> Signal:
     )
 
 
+def excused(world: World) -> frozenset[str]:
+    """Return the cells that waived signals speak of: a waiver lets them pass along with it."""
+    waived = {item.signal for item in world.brought.waived}
+    return frozenset(
+        name
+        for signal, condition in conditions_of(world.plan)
+        if signal.id in waived
+        for name in getattr(condition, "cells", ())
+    )
+
+
+def let_pass(world: World) -> World:
+    """Return the world in which waived signals are closed: only to see what is open beside them."""
+    waived = {item.signal for item in world.brought.waived}
+    names = excused(world)
+    signals = tuple(
+        replace(_finished(item), conditions=(_CLOSED,)) if item.id in waived else item
+        for item in world.plan.signals
+    )
+    cells = tuple(
+        replace(cell, required=cell.required and cell.id not in names) for cell in world.plan.cells
+    )
+    return replace(world, plan=replace(world.plan, signals=signals, cells=cells))
+
+
 def _brought(world: World, gone: frozenset[Cause]) -> Brought:
     """What people brought, with what is gone brought as well."""
     told = world.brought

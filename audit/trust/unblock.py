@@ -12,6 +12,7 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from audit.trust.mending import (
     CHANGED,
@@ -24,11 +25,14 @@ from audit.trust.mending import (
     absent_cause,
     approval_cause,
     example,
+    excused,
     external_cause,
+    let_pass,
     mended,
     standing,
 )
 from evidence import judge, words
+from evidence.brought import Waived
 from evidence.model import (
     PRECONDITIONS,
     Answer,
@@ -61,12 +65,16 @@ Choice = frozenset[Cause]
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Something that GO waits for. `signal` and `condition` are None for what blocks the run."""
+    """Something that GO waits for. `signal` and `condition` are None for what blocks the run.
+
+    `cell` is the required cell that blocks it, if it is one.
+    """
 
     choice: Choice
     signal: Signal | None
     condition: Condition | None
     told: ConditionDecision
+    cell: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,22 +120,30 @@ class Unblock:
     """What keeps an audit from GO. `gates` are those that are not GO, the cheapest first.
 
     `beyond` says what would still be open when all is mended: the definition itself must change.
-    `exact` is false where there were too many choices to search for the smallest.
+    `exact` is false where there were too many choices to search for the smallest. `waived` are the
+    red signals that people let pass: what they wait for is not among the fixes, unless waivers
+    were not to count.
     """
 
-    verdict: Verdict
+    verdict: Verdict | Literal["GO-WITH-WAIVERS"]
     fixes: tuple[Fix, ...]
     gates: tuple[GateWork, ...]
     open: tuple[Open, ...]
     beyond: tuple[str, ...]
     exact: bool
+    waived: tuple[Waived, ...] = ()
 
 
-def unblock(world: World) -> Unblock:
-    """Return the smallest set of things to mend, and the smallest for each gate."""
+def unblock(world: World, *, strict_waivers: bool = False) -> Unblock:
+    """Return the smallest set of things to mend, and the smallest for each gate.
+
+    What a waiver in force lets pass is not to be mended, unless `strict_waivers`.
+    """
     decision = world.decide()
     hearing = Hearing(standing(world))
-    needs = list(needs_of(world, hearing))
+    every = list(needs_of(world, hearing))
+    unwaived = _unwaived(world, every)
+    needs = every if strict_waivers else unwaived
     chosen, exact = smallest(need.choice for need in needs)
     waiting: dict[Cause, list[Need]] = {}
     for need in needs:
@@ -138,19 +154,46 @@ def unblock(world: World) -> Unblock:
     work = []
     for gate in decision.gates:
         if gate.status != "GO":
-            own, certain = smallest(need.choice for need in of_gate(world, needs, gate.id))
+            left = of_gate(world, needs, gate.id)
+            if not left and of_gate(world, every, gate.id):
+                continue  # waivers let all of it pass
+            own, certain = smallest(need.choice for need in left)
             exact = exact and certain
             fixed = tuple(cause.name for cause in own)
             work.append(GateWork(gate.id, names[gate.id], gate.status, fixed))
-    beyond = mended(world, waiting, hearing).decide()
+    lenient = _beyond(world, every, hearing, strict_waivers=False)
+    passes = bool(world.brought.waived) and not unwaived and not lenient
+    beyond = lenient
+    if strict_waivers:
+        beyond = _beyond(world, every, hearing, strict_waivers=True)
     return Unblock(
-        decision.verdict,
+        "GO-WITH-WAIVERS" if passes and decision.verdict != "GO" else decision.verdict,
         fixes,
         tuple(sorted(work, key=lambda item: (len(item.fixes), item.id))),
         tuple(_open(needs, decision, chosen)),
-        beyond.blockers,
+        beyond,
         exact,
+        world.brought.waived,
     )
+
+
+def _unwaived(world: World, needs: Iterable[Need]) -> list[Need]:
+    """The needs that no waiver lets pass: those of other signals, and of cells beside them."""
+    waived = {item.signal for item in world.brought.waived}
+    names = excused(world)
+    return [
+        need
+        for need in needs
+        if (need.signal.id not in waived if need.signal else need.cell not in names)
+    ]
+
+
+def _beyond(
+    world: World, needs: Iterable[Need], hearing: Hearing, *, strict_waivers: bool
+) -> tuple[str, ...]:
+    """What blocks when all is mended."""
+    done = mended(world, {cause for need in needs for cause in need.choice}, hearing)
+    return (done if strict_waivers else let_pass(done)).decide().blockers
 
 
 def of_gate(world: World, needs: Iterable[Need], gate: int) -> list[Need]:
@@ -228,7 +271,7 @@ def _needs_of_run(world: World, hearing: Hearing) -> Iterator[Need]:
         if cell.required and not decided.passed:
             for root in sorted(hearing.roots(cell.id)):
                 told = ConditionDecision(f"required cell {cell.id}", "no", words.outcome(decided))
-                yield Need(frozenset((Cause("cell", root),)), None, None, told)
+                yield Need(frozenset((Cause("cell", root),)), None, None, told, cell.id)
 
 
 _TREE = {

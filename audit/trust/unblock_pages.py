@@ -27,6 +27,8 @@ def summary(found: Unblock) -> str:
     """Return in one line how much is to be mended, and what comes cheapest."""
     if found.verdict == "GO":
         return "GO: nothing is to be mended"
+    if not found.fixes and not found.beyond:
+        return f"{found.verdict}: ready only thanks to waivers; nothing else is to be mended"
     text = f"{words.count(len(found.fixes), 'thing')} to mend for GO"
     if found.gates:
         first = found.gates[0]
@@ -98,13 +100,20 @@ def why_fragile(gates: Sequence[Fragility]) -> list[str]:
     return lines
 
 
-def as_markdown(found: Unblock, gates: Sequence[Fragility]) -> str:
-    """Return both answers as a Markdown page; text of any origin in it stays text."""
+def as_markdown(found: Unblock, gates: Sequence[Fragility], waived: Sequence[str] = ()) -> str:
+    """Return both answers as a Markdown page; text of any origin in it stays text.
+
+    `waived` says in a line each what people let pass.
+    """
     lines = [f"# {found.verdict}: what to mend", "", summary(found), ""]
     if found.verdict == "GO":
         lines = ["# GO: what it hangs on", "", *_rows(FRAGILE_HEAD, fragile_rows(gates)), ""]
         lines += [f"- {markdown.text(line.strip())}" for line in why_fragile(gates)]
         return "\n".join(lines) + "\n"
+    if waived:
+        lines += ["## Waived", "", *(f"- {markdown.text(line)}" for line in waived), ""]
+    if not found.fixes and not found.beyond:
+        return "\n".join(lines).rstrip("\n") + "\n"
     fixes = [
         [fix.name, blocked(fix), ", ".join(fix.owners), fix.reason, fix.next_step]
         for fix in found.fixes

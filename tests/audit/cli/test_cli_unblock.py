@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 from evidence import codec, layout
+from tests.audit.cli.sign_off_kit import WAITING, Desk
+
+MISSING = "could_not_run: the packages of the extra trust are not installed"
 
 
 def test_a_green_run_shows_what_it_hangs_on(call: Any, toy: Path) -> None:
@@ -63,4 +66,36 @@ def test_a_time_that_cannot_be_judged_is_refused(call: Any, toy: Path) -> None:
     path.write_bytes(codec.encode(facts))
     said = call("unblock", "--repo", toy)
     assert said.code == 3
-    assert "cannot be judged" in said.err
+    assert "next: arco-audit verify" in said.err
+
+
+def test_what_people_brought_counts_and_what_they_waived_is_not_to_be_mended(
+    call: Any, make_toy: Callable[..., Any], tmp_path: Path
+) -> None:
+    pytest.importorskip("securesystemslib", reason=MISSING)
+    toy = make_toy(WAITING.replace("required = false\n", "")).path
+    assert call("run", "--repo", toy, "--label", "one").code == 1
+    (tmp_path / "keys").mkdir()
+    desk = Desk(call, toy, tmp_path / "keys")
+    ada, bob = desk.key("ada", "SRE"), desk.key("bob", "Manager")
+    desk.let_waive("Manager")
+    assert desk.waive(bob).code == 0
+    assert "is not weighed" in call("unblock", "--repo", toy).out
+    said = desk.do("unblock")
+    assert said.code == 1
+    assert "G2-001 is red and waived by bob as Manager until 2099-01-01T00:00:00Z" in said.out
+    names = ["approval gate 0: SRE", "external G1-001: release_evidence/drill.md: SRE"]
+    value = desk.do("unblock", "--json").value
+    assert [fix["name"] for fix in value["fixes"]] == names
+    assert [item["signal"] for item in value["waived"]] == ["G2-001"]
+    page = desk.do("unblock", "--format", "markdown").out
+    assert "- G2-001 is red and waived by bob" in page
+    assert desk.attach().code == 0
+    assert desk.sign(ada).code == 0
+    said = desk.do("unblock")
+    assert said.code == 0
+    assert "GO-WITH-WAIVERS: ready only thanks to waivers" in said.out
+    said = desk.do("unblock", "--strict-waivers")
+    assert said.code == 4
+    assert "mend cell fails" in said.out
+    assert desk.do("unblock", "--as-of", "2099-01-01T00:00:00Z").code == 1

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from audit.trust import mending, unblock
 from audit.trust.mending import Cause, World
-from evidence import judge, model
-from evidence.brought import ApprovalFact, Brought
+from evidence import judge, model, weigh
+from evidence.brought import ApprovalFact, Brought, Waived
+from evidence.roster import Roster
 from tests.audit.trust import trust_kit as kit
 from tests.evidence.kernel_kit import LATER, UTC, any_of, make_facts, make_plan, ran
 from tests.evidence.test_judge_properties import worlds
@@ -128,6 +129,47 @@ def test_no_smaller_set_makes_go(world: World) -> None:
         assert least is None or least == len(work.fixes), (work, causes)
         assert least is not None or found.beyond
     assert (world.decide().verdict == "GO") == (not found.fixes and not found.beyond)
+
+
+def waive(world: World, signals: tuple[str, ...]) -> World:
+    waived = tuple(Waived(name, "ab", "Bob", "Manager", LATER, "known") for name in signals)
+    return replace(world, brought=replace(world.brought, waived=waived))
+
+
+def verdict_of(world: World) -> str:
+    """What the kernel says with the waivers that are in force."""
+    case = weigh.Case(
+        plan=world.plan,
+        facts=world.facts,
+        decision=world.decide(),
+        decision_sha256="",
+        final_root="",
+        pages={},
+        roster=Roster(1, ()),
+        as_of=world.instant,
+        fingerprint=lambda _: "",
+        attached=lambda _: "",
+        carried=lambda _: ("missing", ""),
+    )
+    return weigh.decide(case, weigh.Weighed(world.brought, (), ()))[1]
+
+
+@given(audits() | audits_of_tests(), st.data())
+def test_what_is_waived_is_not_to_be_mended(plain: World, data: st.DataObject) -> None:
+    red = [item.id for item in plain.decide().signals if item.status != "GO"]
+    world = waive(plain, tuple(name for name in red if data.draw(st.booleans())))
+    found = unblock.unblock(world)
+    assert found.verdict == verdict_of(world)
+    assert (found.verdict == "NO-GO") == bool(found.fixes or found.beyond)
+    waived = {item.signal for item in world.brought.waived}
+    assert not waived.intersection(item.signal for item in found.open)
+    names = {fix.name for fix in found.fixes}
+    chosen = [cause for cause in causes_of(world) if cause.name in names]
+    if not found.beyond:
+        assert verdict_of(mending.mended(world, chosen)) != "NO-GO"
+    strict = unblock.unblock(world, strict_waivers=True)
+    assert strict.fixes == unblock.unblock(plain).fixes
+    assert strict.verdict == found.verdict
 
 
 HOSTILE = st.sampled_from(("a", "b", "", "*", "t.x.*", "\udc80", "|\n", "1e9", "NaN", "::"))
