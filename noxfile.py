@@ -140,7 +140,7 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def doctests(session: nox.Session) -> None:
     """Run every example that stands in a docstring or in the guide."""
-    install_project(session, "tests")
+    install_project(session, "tests-all")
     words = ("--doctest-modules", "--doctest-glob=*.md", "audit", "evidence", "docs/guide")
     pytest(session, *words, junit="doctests")
 

@@ -445,13 +445,14 @@ class _Scale:
         weight = brought[-1]
         name = condition.artifact
         make = ExternalFact
-        if weight.standing != "waits":
+        if weight.standing not in ("waits", "counts"):
             answer = _ANSWERS.get(weight.standing, "broken")
             return make(signal.id, name, condition.role, answer, f"{name}: {weight.reason}")
         needed = self.case.roster.people_for(condition.role, 1)
         people = self._approvers(signal.gate, condition.role)
         if len(people) >= needed:
             said = f"{name} attached, approved by {', '.join(people)} as {condition.role}"
+            self.weights[weight.entry.number] = Weight(weight.entry, "counts", said)
             return make(signal.id, name, condition.role, "met", said)
         said = f"{name} is attached and waits for its approval by {condition.role}"
         return make(signal.id, name, condition.role, "missing", said)

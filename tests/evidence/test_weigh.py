@@ -127,6 +127,7 @@ def test_what_is_attached_counts_once_it_is_approved() -> None:
     assert book.statuses()["drilled"] == "BLOCKED-EXTERNAL"
     book.approve(ADA)
     assert book.statuses()["drilled"] == "GO"
+    assert standings(book.weighed()) == ["counts", "counts"]
     book.files.clear()
     assert book.statuses()["drilled"] == "BLOCKED-EXTERNAL"
     assert "is gone" in book.weighed().weights[0].reason
