@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from audit.errors import Corrupt, Invalid
 from evidence import archive, layout, verify
-from evidence.folder import Folder, in_threads
+from evidence.folder import Folder, in_threads, withheld
 from evidence.model import Plan
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def publish(root: Path, folder: Path, plan: Plan) -> list[Path]:
 
     Findings of gates that are gone are removed. Raises `Corrupt` when the run does not verify.
     """
-    report = verify.verify(Folder(str(folder)), each=in_threads)
+    report = verify.verify(Folder(str(folder)), each=in_threads, withheld=withheld(str(folder)))
     if not report.ok:
         raise Corrupt(
             "the run does not verify, so it is not published",

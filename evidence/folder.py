@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO, TypeVar
 
+from evidence import chain, layout, trusted
 from evidence.codec import Malformed
 from evidence.contents import BLOCK_BYTES
 
@@ -94,6 +95,22 @@ class Folder:
             os.close(handle)
             raise Malformed(name, "is not a regular file")
         return handle, found.st_size
+
+
+def sign_off_of(root: str) -> Folder | None:
+    """Return the sign-off of the run whose bundle lies in a folder, where one lies beside it."""
+    try:
+        point = chain.checkpoint_of(Folder(root).read(layout.CHECKPOINT))
+    except Malformed:
+        return None
+    where = trusted.layer_named(os.path.realpath(root), point.audit, point.label)
+    return Folder(where) if where and os.path.isdir(where) else None
+
+
+def withheld(root: str) -> tuple[str, ...]:
+    """Return the files that the sign-off beside a bundle says were taken out of it."""
+    layer = sign_off_of(root)
+    return trusted.withheld_files(layer) if layer else ()
 
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY

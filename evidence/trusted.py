@@ -83,8 +83,13 @@ def layer_of(bundle: str, plan: Plan) -> str:
 
     Empty where the bundle does not lie where runs are put, and somebody has to say where.
     """
-    head, found, rest = bundle.rstrip("/").rpartition(f"/{plan.audit.id}/{plan.label}")
-    return layout.sign_off_folder(head, plan.audit.id, plan.label) if found and not rest else ""
+    return layer_named(bundle, plan.audit.id, plan.label)
+
+
+def layer_named(bundle: str, audit: str, label: str) -> str:
+    """Return the same, given the audit and the label of the run."""
+    head, found, rest = bundle.rstrip("/").rpartition(f"/{audit}/{label}")
+    return layout.sign_off_folder(head, audit, label) if found and not rest else ""
 
 
 def withheld_files(layer: Source) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ COMMANDS = {
     "attach": "bring a file that a signal waits for",
     "waive": "permit one failure to pass for a time, or lint the waivers",
     "withdraw": "take an entry of the sign-off back",
+    "withhold": "take chunks of a log, or a file, out of a sealed bundle",
     "forecast": "show when the verdict or a status will flip, and why then",
     "replay": "run some cells of a sealed run again, chosen by a nonce",
     "selftest": "change a sealed run in memory, and see whether each change is noticed",

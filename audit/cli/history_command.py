@@ -17,7 +17,7 @@ from audit.history import extras, words
 from evidence import archive, chain, codec, layout
 from evidence import verify as verifier
 from evidence.codec import Malformed
-from evidence.folder import Folder, in_threads
+from evidence.folder import Folder, in_threads, withheld
 
 if TYPE_CHECKING:
     from audit.history.gather import Gathered
@@ -207,7 +207,7 @@ def _gathered(folder: Path, known: Mapping[str, bool]) -> Gathered | None:
     final_root = _final_root(folder)
     if known.get(final_root):
         return None
-    report = verifier.verify(Folder(str(folder)), each=in_threads)
+    report = verifier.verify(Folder(str(folder)), each=in_threads, withheld=withheld(str(folder)))
     return gather(runs.load(folder), final_root=final_root, verified=report.ok)
 
 

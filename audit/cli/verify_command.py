@@ -13,11 +13,10 @@ import click
 from audit.cli import options, screen, signing
 from audit.cli.failure import READY, UNVERIFIED
 from audit.errors import Invalid
-from evidence import account, archive, codec, layout, trusted
+from evidence import account, archive, layout, trusted
 from evidence import verify as verifier
 from evidence.codec import Malformed
-from evidence.folder import Folder, in_workers
-from evidence.model import Plan
+from evidence.folder import Folder, in_workers, sign_off_of
 
 UNPACKED_BYTES_MAX = 64 << 30
 """Bytes that a packed bundle may unpack to."""
@@ -97,7 +96,7 @@ def _verify(
 ) -> int:
     gc.disable()  # records make no cycles, and looking for some costs a fifth of the time
     source = Folder(str(folder))
-    layer = _layer(folder, source, sign_off)
+    layer = Folder(str(sign_off)) if sign_off else sign_off_of(str(folder))
     withheld = trusted.withheld_files(layer) if layer else ()
     report = verifier.verify(source, expect_root=expect_root, each=in_workers, withheld=withheld)
     weighed = _weighed(source, layer, trust, as_of, report) if trust else None
@@ -112,16 +111,6 @@ def _verify(
         if layer and not trust:
             screen.say(f"a sign-off lies at {layer.root} and is not weighed; --trust FILE does")
     return READY if account.holds(report, weighed) else UNVERIFIED
-
-
-def _layer(folder: Path, source: Folder, sign_off: Path | None) -> Folder | None:
-    """The sign-off folder of a run, where there is one with something in it."""
-    try:
-        plan = codec.read(Plan, source.read(layout.PLAN), layout.PLAN)
-    except Malformed:
-        return Folder(str(sign_off)) if sign_off else None
-    found = sign_off or trusted.layer_of(folder.resolve().as_posix(), plan)
-    return Folder(str(found)) if found and os.path.isdir(found) else None
 
 
 def _weighed(

@@ -26,7 +26,7 @@ from audit.release.material import Release
 from audit.runner.files import sync_folder
 from evidence import archive, codec, layout, verify
 from evidence.codec import Malformed
-from evidence.folder import Folder, in_threads
+from evidence.folder import Folder, in_threads, withheld
 
 MANIFEST = "pack.json"
 """The last entry of a pack: the digest of every other one."""
@@ -137,7 +137,9 @@ def content(release: Release, records: runs.Records) -> Content:
         Corrupt: the bundle does not verify.
     """
     _refuse(release, records)
-    report = verify.verify(Folder(str(records.folder)), each=in_threads)
+    report = verify.verify(
+        Folder(str(records.folder)), each=in_threads, withheld=withheld(str(records.folder))
+    )
     if not report.ok:
         raise Corrupt(
             "the run does not verify, so it is not packed",

@@ -23,7 +23,7 @@ from audit.trust.keys import KEY_TYPES, Signer, check_any, pem_of
 from evidence import archive, chain, dsse, layout, roster, trusted, verify
 from evidence.codec import Malformed
 from evidence.dsse import Envelope, Signature
-from evidence.folder import Folder, in_threads
+from evidence.folder import Folder, in_threads, withheld
 from evidence.roster import Roster
 from evidence.verify import Finding
 
@@ -56,7 +56,7 @@ def verified(run: Path, folder: Path | None = None) -> tuple[Book, SealedRun]:
             place=str(opened.folder),
             next_step="name another folder with --sign-off DIR",
         )
-    report = verify.verify(Folder(str(run)), each=in_threads)
+    report = verify.verify(Folder(str(run)), each=in_threads, withheld=withheld(str(run)))
     if not report.ok:
         found = [item for step in report.steps for item in step.findings]
         first = f"{found[0].place}: {found[0].problem}" if found else "a step was not checked"

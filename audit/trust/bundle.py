@@ -13,7 +13,7 @@ from audit import runs
 from audit.errors import Corrupt
 from evidence import layout, subject, verify
 from evidence.codec import Malformed
-from evidence.folder import Folder, in_threads
+from evidence.folder import Folder, in_threads, withheld
 from evidence.model import Decision, Facts, Plan, Run
 
 
@@ -38,7 +38,7 @@ def read(folder: Path) -> Bundle:
         Corrupt: it does not verify; names the first finding.
     """
     records = runs.load(folder)
-    report = verify.verify(Folder(str(folder)), each=in_threads)
+    report = verify.verify(Folder(str(folder)), each=in_threads, withheld=withheld(str(folder)))
     if not report.ok:
         found = [item for step in report.steps for item in step.findings]
         first = f"{found[0].place}: {found[0].problem}" if found else "a step could not be checked"

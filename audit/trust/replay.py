@@ -23,7 +23,7 @@ from audit.trust import replay_draw, replay_match
 from audit.trust.replay_match import Compared, Side
 from audit.trust.replay_tree import fresh
 from evidence import codec, verify
-from evidence.folder import Folder, in_threads
+from evidence.folder import Folder, in_threads, withheld
 from evidence.model import Attempt, Cell, Plan
 from evidence.redact import Redactor, find_secrets
 
@@ -65,7 +65,12 @@ def draw(folder: Path, nonce: bytes, sample: int | None, expect_root: str = "") 
         Corrupt: the bundle does not verify.
         Invalid: nothing in it can be compared, or it was made of no commit.
     """
-    report = verify.verify(Folder(str(folder)), expect_root=expect_root, each=in_threads)
+    report = verify.verify(
+        Folder(str(folder)),
+        expect_root=expect_root,
+        each=in_threads,
+        withheld=withheld(str(folder)),
+    )
     if not report.ok:
         raise _unverified(folder, report)
     records = runs.load(folder)

@@ -75,7 +75,7 @@ def _load(name, source):
 '''
 
 _TAIL = """
-from evidence import account, codec, folder, layout, model, roster, trusted, verify  # noqa: E402
+from evidence import account, codec, folder, roster, trusted, verify  # noqa: E402
 
 
 def main(words):
@@ -99,7 +99,10 @@ def main(words):
     if root is not None and (len(root) != 64 or set(root.lower()) - set("0123456789abcdef")):
         parser.error("a root has 64 hex digits: --expect-root " + ascii(root[:80]))
     source = folder.Folder(options.bundle)
-    layer = layer_of(options, source)
+    if options.sign_off is None:
+        layer = folder.sign_off_of(options.bundle)
+    else:
+        layer = folder.Folder(options.sign_off) if os.path.isdir(options.sign_off) else None
     report = verify.verify(
         source,
         expect_root=root or "",
@@ -118,19 +121,6 @@ def main(words):
         text = ("\\n".join(account.lines(report, trust)) + "\\n").encode("utf-8", "replace")
     sys.stdout.buffer.write(text)
     return 0 if account.holds(report, trust) else 3
-
-
-def layer_of(options, source):
-    import os
-
-    where = options.sign_off
-    if where is None:
-        try:
-            plan = codec.read(model.Plan, source.read(layout.PLAN), layout.PLAN)
-        except ValueError:
-            return None
-        where = trusted.layer_of(os.path.abspath(options.bundle), plan)
-    return folder.Folder(where) if where and os.path.isdir(where) else None
 
 
 def sign_off(options, source, layer, report):

@@ -5146,13 +5146,14 @@ class _Scale:
         weight = brought[-1]
         name = condition.artifact
         make = ExternalFact
-        if weight.standing != "waits":
+        if weight.standing not in ("waits", "counts"):
             answer = _ANSWERS.get(weight.standing, "broken")
             return make(signal.id, name, condition.role, answer, f"{name}: {weight.reason}")
         needed = self.case.roster.people_for(condition.role, 1)
         people = self._approvers(signal.gate, condition.role)
         if len(people) >= needed:
             said = f"{name} attached, approved by {', '.join(people)} as {condition.role}"
+            self.weights[weight.entry.number] = Weight(weight.entry, "counts", said)
             return make(signal.id, name, condition.role, "met", said)
         said = f"{name} is attached and waits for its approval by {condition.role}"
         return make(signal.id, name, condition.role, "missing", said)
@@ -5575,8 +5576,13 @@ def layer_of(bundle: str, plan: Plan) -> str:
 
     Empty where the bundle does not lie where runs are put, and somebody has to say where.
     """
-    head, found, rest = bundle.rstrip("/").rpartition(f"/{plan.audit.id}/{plan.label}")
-    return layout.sign_off_folder(head, plan.audit.id, plan.label) if found and not rest else ""
+    return layer_named(bundle, plan.audit.id, plan.label)
+
+
+def layer_named(bundle: str, audit: str, label: str) -> str:
+    """Return the same, given the audit and the label of the run."""
+    head, found, rest = bundle.rstrip("/").rpartition(f"/{audit}/{label}")
+    return layout.sign_off_folder(head, audit, label) if found and not rest else ""
 
 
 def withheld_files(layer: Source) -> tuple[str, ...]:
@@ -5975,6 +5981,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO, TypeVar
 
+from evidence import chain, layout, trusted
 from evidence.codec import Malformed
 from evidence.contents import BLOCK_BYTES
 
@@ -6056,6 +6063,22 @@ class Folder:
             os.close(handle)
             raise Malformed(name, "is not a regular file")
         return handle, found.st_size
+
+
+def sign_off_of(root: str) -> Folder | None:
+    """Return the sign-off of the run whose bundle lies in a folder, where one lies beside it."""
+    try:
+        point = chain.checkpoint_of(Folder(root).read(layout.CHECKPOINT))
+    except Malformed:
+        return None
+    where = trusted.layer_named(os.path.realpath(root), point.audit, point.label)
+    return Folder(where) if where and os.path.isdir(where) else None
+
+
+def withheld(root: str) -> tuple[str, ...]:
+    """Return the files that the sign-off beside a bundle says were taken out of it."""
+    layer = sign_off_of(root)
+    return trusted.withheld_files(layer) if layer else ()
 
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
@@ -6147,7 +6170,7 @@ def in_threads(function: Callable[[T], R], items: Iterable[T]) -> Iterable[R]:
 ''',
 )
 
-from evidence import account, codec, folder, layout, model, roster, trusted, verify  # noqa: E402
+from evidence import account, codec, folder, roster, trusted, verify  # noqa: E402
 
 
 def main(words):
@@ -6171,7 +6194,10 @@ def main(words):
     if root is not None and (len(root) != 64 or set(root.lower()) - set("0123456789abcdef")):
         parser.error("a root has 64 hex digits: --expect-root " + ascii(root[:80]))
     source = folder.Folder(options.bundle)
-    layer = layer_of(options, source)
+    if options.sign_off is None:
+        layer = folder.sign_off_of(options.bundle)
+    else:
+        layer = folder.Folder(options.sign_off) if os.path.isdir(options.sign_off) else None
     report = verify.verify(
         source,
         expect_root=root or "",
@@ -6190,19 +6216,6 @@ def main(words):
         text = ("\n".join(account.lines(report, trust)) + "\n").encode("utf-8", "replace")
     sys.stdout.buffer.write(text)
     return 0 if account.holds(report, trust) else 3
-
-
-def layer_of(options, source):
-    import os
-
-    where = options.sign_off
-    if where is None:
-        try:
-            plan = codec.read(model.Plan, source.read(layout.PLAN), layout.PLAN)
-        except ValueError:
-            return None
-        where = trusted.layer_of(os.path.abspath(options.bundle), plan)
-    return folder.Folder(where) if where and os.path.isdir(where) else None
 
 
 def sign_off(options, source, layer, report):
