@@ -275,7 +275,9 @@ def test_redacted_plan_keeps_its_shape() -> None:
     assert plan.cells[0].argv == ("tool", "hunter2")
 
 
-@pytest.mark.parametrize("label", ["", "a//b", "../x", "a/..", "/a", "con", "a b", "é", "a/b.", "Sign-off/a"])
+@pytest.mark.parametrize(
+    "label", ["", "a//b", "../x", "a/..", "/a", "con", "a b", "é", "a/b.", "Sign-off/a"]
+)
 def test_bad_labels(label: str) -> None:
     with pytest.raises(Invalid):
         planning.check_label(label)

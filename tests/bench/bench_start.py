@@ -61,7 +61,7 @@ def main(words: Sequence[str]) -> int:
     """Print milliseconds beside what was promised; always 0, because a figure is no verdict."""
     rounds = int(words[0]) if words else 7
     os.environ["PYTHONPATH"] = str(Path(__file__).parents[2])
-    # An installed program is compiled once; where nothing may be kept, each start would do it again.
+    # An installed program is compiled once; where nothing is kept, each start does it again.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryDirectory(prefix="bench-start-") as folder:
         root = Path(folder)

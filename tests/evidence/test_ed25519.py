@@ -171,7 +171,7 @@ def test_points_of_small_order_as_openssl_takes_them(public: str, nonce: str) ->
 
 def test_the_benign_form_of_a_signature_is_the_only_one() -> None:
     """Adding a point of small order to the nonce gives no second signature."""
-    seed, public, message, signature = RFC_8032[1]
+    _, public, message, signature = RFC_8032[1]
     for point in SMALL_ORDER[1:]:
         other = bytes.fromhex(point) + bytes.fromhex(signature)[32:]
         assert not ed25519.verify(bytes.fromhex(public), bytes.fromhex(message), other)
