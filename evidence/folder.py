@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO, TypeVar
 
-from evidence import chain, layout, trusted
+from evidence import chain, layout
 from evidence.codec import Malformed
 from evidence.contents import BLOCK_BYTES
 
@@ -103,6 +103,8 @@ def sign_off_of(root: str) -> Folder | None:
         point = chain.checkpoint_of(Folder(root).read(layout.CHECKPOINT))
     except Malformed:
         return None
+    from evidence import trusted  # most readers of a folder need nothing of it
+
     where = trusted.layer_named(os.path.realpath(root), point.audit, point.label)
     return Folder(where) if where and os.path.isdir(where) else None
 
@@ -110,7 +112,11 @@ def sign_off_of(root: str) -> Folder | None:
 def withheld(root: str) -> tuple[str, ...]:
     """Return the files that the sign-off beside a bundle says were taken out of it."""
     layer = sign_off_of(root)
-    return trusted.withheld_files(layer) if layer else ()
+    if layer is None:
+        return ()
+    from evidence import trusted
+
+    return trusted.withheld_files(layer)
 
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY

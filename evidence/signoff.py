@@ -230,6 +230,29 @@ def checkpoint_text(plan: Plan, final_root: str, log: Log) -> bytes:
     return f"{origin}\n{log.size}\n{encoded}\nfinal-root {final_root}\n".encode()
 
 
+def checkpoint_problem(data: bytes, log: Log) -> str:
+    """Return why a log is not one that had come as far as a checkpoint says; empty where it is.
+
+    A log that is longer may be: the checkpoint is written after the line.
+    """
+    try:
+        origin, size, encoded, extension, rest = data.decode().split("\n")
+        count = int(size)
+        root = base64.b64decode(encoded, validate=True).hex()
+    except ValueError:
+        return "is not a checkpoint of four lines"
+    if rest or not origin.startswith(f"{ORIGIN}/") or count < 0:
+        return "is not the checkpoint of a sign-off log"
+    if count > log.size:
+        return f"says that the log had {count} lines; {log.size} of them are there"
+    entries = list(log.entries[:count])
+    if _root(entries) != root:
+        return f"is over other lines than the first {count} of the log"
+    if entries and extension != f"final-root {entries[0].record.at.final_root}":
+        return "is about another run"
+    return ""
+
+
 # --- reading --------------------------------------------------------------------------------------
 
 

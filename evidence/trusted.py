@@ -286,13 +286,18 @@ def verify_trust(
 
 
 def _log(layer: Source) -> tuple[signoff.Log, list[Finding]]:
-    if layout.SIGN_OFF_LOG not in set(layer.names()):
-        return signoff.read_log(b""), []
+    log, findings, names = signoff.read_log(b""), [], set(layer.names())
     try:
-        log = signoff.read_log(layer.read(layout.SIGN_OFF_LOG))
+        if layout.SIGN_OFF_LOG in names:
+            log = signoff.read_log(layer.read(layout.SIGN_OFF_LOG))
+            findings = [Finding(layout.SIGN_OFF_LOG, problem) for problem in log.problems]
+        if layout.SIGN_OFF_CHECKPOINT in names:
+            kept = layer.read(layout.SIGN_OFF_CHECKPOINT)
+            if problem := signoff.checkpoint_problem(kept, log):
+                findings.append(Finding(layout.SIGN_OFF_CHECKPOINT, problem))
     except Malformed as error:
-        return signoff.read_log(b""), [Finding(layout.SIGN_OFF_LOG, error.problem)]
-    return log, [Finding(layout.SIGN_OFF_LOG, problem) for problem in log.problems]
+        return log, [Finding(error.place, error.problem)]
+    return log, findings
 
 
 def _runner_step(layer: Source, run: Sealed, book: Roster, check: Check) -> Step:

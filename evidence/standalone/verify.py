@@ -4547,6 +4547,29 @@ def checkpoint_text(plan: Plan, final_root: str, log: Log) -> bytes:
     return f"{origin}\n{log.size}\n{encoded}\nfinal-root {final_root}\n".encode()
 
 
+def checkpoint_problem(data: bytes, log: Log) -> str:
+    """Return why a log is not one that had come as far as a checkpoint says; empty where it is.
+
+    A log that is longer may be: the checkpoint is written after the line.
+    """
+    try:
+        origin, size, encoded, extension, rest = data.decode().split("\n")
+        count = int(size)
+        root = base64.b64decode(encoded, validate=True).hex()
+    except ValueError:
+        return "is not a checkpoint of four lines"
+    if rest or not origin.startswith(f"{ORIGIN}/") or count < 0:
+        return "is not the checkpoint of a sign-off log"
+    if count > log.size:
+        return f"says that the log had {count} lines; {log.size} of them are there"
+    entries = list(log.entries[:count])
+    if _root(entries) != root:
+        return f"is over other lines than the first {count} of the log"
+    if entries and extension != f"final-root {entries[0].record.at.final_root}":
+        return "is about another run"
+    return ""
+
+
 # --- reading --------------------------------------------------------------------------------------
 
 
@@ -5779,13 +5802,18 @@ def verify_trust(
 
 
 def _log(layer: Source) -> tuple[signoff.Log, list[Finding]]:
-    if layout.SIGN_OFF_LOG not in set(layer.names()):
-        return signoff.read_log(b""), []
+    log, findings, names = signoff.read_log(b""), [], set(layer.names())
     try:
-        log = signoff.read_log(layer.read(layout.SIGN_OFF_LOG))
+        if layout.SIGN_OFF_LOG in names:
+            log = signoff.read_log(layer.read(layout.SIGN_OFF_LOG))
+            findings = [Finding(layout.SIGN_OFF_LOG, problem) for problem in log.problems]
+        if layout.SIGN_OFF_CHECKPOINT in names:
+            kept = layer.read(layout.SIGN_OFF_CHECKPOINT)
+            if problem := signoff.checkpoint_problem(kept, log):
+                findings.append(Finding(layout.SIGN_OFF_CHECKPOINT, problem))
     except Malformed as error:
-        return signoff.read_log(b""), [Finding(layout.SIGN_OFF_LOG, error.problem)]
-    return log, [Finding(layout.SIGN_OFF_LOG, problem) for problem in log.problems]
+        return log, [Finding(error.place, error.problem)]
+    return log, findings
 
 
 def _runner_step(layer: Source, run: Sealed, book: Roster, check: Check) -> Step:
@@ -5981,7 +6009,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO, TypeVar
 
-from evidence import chain, layout, trusted
+from evidence import chain, layout
 from evidence.codec import Malformed
 from evidence.contents import BLOCK_BYTES
 
@@ -6071,6 +6099,8 @@ def sign_off_of(root: str) -> Folder | None:
         point = chain.checkpoint_of(Folder(root).read(layout.CHECKPOINT))
     except Malformed:
         return None
+    from evidence import trusted  # most readers of a folder need nothing of it
+
     where = trusted.layer_named(os.path.realpath(root), point.audit, point.label)
     return Folder(where) if where and os.path.isdir(where) else None
 
@@ -6078,7 +6108,11 @@ def sign_off_of(root: str) -> Folder | None:
 def withheld(root: str) -> tuple[str, ...]:
     """Return the files that the sign-off beside a bundle says were taken out of it."""
     layer = sign_off_of(root)
-    return trusted.withheld_files(layer) if layer else ()
+    if layer is None:
+        return ()
+    from evidence import trusted
+
+    return trusted.withheld_files(layer)
 
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
