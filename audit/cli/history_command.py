@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from audit import runs
-from audit.cli import options, screen
+from audit.cli import options, screen, signing
 from audit.cli.failure import READY, UNVERIFIED
 from audit.errors import Corrupt, Invalid
 from audit.history import extras, words
@@ -20,8 +20,9 @@ from evidence.codec import Malformed
 from evidence.folder import Folder, in_threads, withheld
 
 if TYPE_CHECKING:
-    from audit.history.gather import Gathered
+    from audit.history.gather import Approval, Gathered
     from audit.history.query import History
+    from evidence.roster import Roster
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -97,25 +98,41 @@ def _store(repo: Path, definition: Path | None, store: Path | None) -> Path:
 
 @command.command("add")
 @click.argument("names", nargs=-1, metavar="[RUN...]")
+@click.option(
+    "--trust",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    metavar="FILE",
+    help="Add the approvals that count by this trust file, too.",
+)
 @_places
 @options.json
 def add(
-    names: tuple[str, ...], repo: Path, definition: Path | None, store: Path | None, as_json: bool
+    names: tuple[str, ...],
+    trust: Path | None,
+    repo: Path,
+    definition: Path | None,
+    store: Path | None,
+    as_json: bool,
 ) -> int:
     """Add runs to the history; a run that is there already is not added twice.
 
     RUN is a folder or a label; by default every finished run below the evidence root. Each bundle
-    is verified, and the history says whether it did. Exit codes: 0 whatever the verdicts; 3 a
-    bundle does not verify (it is added, and marked) or cannot be read (it is not).
+    is verified, and the history says whether it did. With --trust the sign-off beside each run is
+    weighed as of now, and approvals that count are added; unsigned words never are. Exit codes: 0
+    whatever the verdicts; 3 a bundle does not verify (it is added, and marked) or it, or its
+    sign-off, cannot be read (it is not).
 
     \b
     Examples:
       arco-audit history add
       arco-audit history add release_evidence/1.0/head
+      arco-audit history add --trust audit-trust.toml
     """
     with extras.needed("history"):
         from audit.history import store as stores
     folder = _store(repo, definition, store)
+    weighing = None if trust is None else _Weighing.by(trust)
     told = _Told(_folders(repo, definition, names))
     known = stores.known(folder)
     for batch in _batches(told, known):
@@ -124,6 +141,8 @@ def add(
         told.known += done.known
         told.replaced += done.replaced
         told.unverified += [run.place for run in batch if not run.verified]
+    if weighing is not None:
+        told.approvals = stores.add(folder, [], list(_approvals(told, weighing))).approvals
     if as_json:
         screen.as_json({**told.value(), "store": str(folder)})
     else:
@@ -141,6 +160,7 @@ class _Told:
     added: int = 0
     known: int = 0
     replaced: int = 0
+    approvals: int | None = None
     unverified: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
 
@@ -151,6 +171,8 @@ class _Told:
         yield f"added: {self.added}  there already: {self.known}"
         if self.replaced:
             yield f"did not verify before and does now: {self.replaced}"
+        if self.approvals is not None:
+            yield f"approvals added: {self.approvals}"
         for place in self.unverified:
             yield f"added, and does not verify: {place}; next: arco-audit verify {place}"
         for problem in self.unreadable:
@@ -209,6 +231,43 @@ def _gathered(folder: Path, known: Mapping[str, bool]) -> Gathered | None:
         return None
     report = verifier.verify(Folder(str(folder)), each=in_threads, withheld=withheld(str(folder)))
     return gather(runs.load(folder), final_root=final_root, verified=report.ok)
+
+
+@dataclass(frozen=True)
+class _Weighing:
+    """Whom to trust, and as of when."""
+
+    roster: Roster
+    as_of: str
+
+    @classmethod
+    def by(cls, trust: Path) -> _Weighing:
+        """Read a trust file, for now. Raises `Invalid`."""
+        from audit.trust import book
+
+        return cls(book.roster_of(trust), signing.now())
+
+
+def _approvals(told: _Told, weighing: _Weighing) -> Iterator[Approval]:
+    """Yield the approvals that count of every run that verifies; what cannot be read is told."""
+    from audit.history.gather import approvals_of
+    from audit.trust import book, keys
+
+    failed = {Path(place) for place in told.unverified}
+    for folder in told.folders:
+        if folder in failed:
+            continue
+        try:
+            where = book.beside(folder, runs.load(folder).plan)
+            if where is None or not (where / layout.SIGN_OFF_LOG).is_file():
+                continue
+            opened, _ = book.verified(folder, where)
+            found = book.weighed(opened, weighing.roster, weighing.as_of, keys.check_any)
+        except Corrupt as error:
+            if str(error) not in told.unreadable:
+                told.unreadable.append(str(error))
+            continue
+        yield from approvals_of(found.weighed, weighing.roster, keys.check_any)
 
 
 def _final_root(folder: Path) -> str:

@@ -126,7 +126,7 @@ APPROVALS = (
     Column("approver", "word", "who signed"),
     Column("role", "word", "role in which they did"),
     Column("key", "word", "id of the key"),
-    Column("answer", "word", "`approved` or `refused`"),
+    Column("answer", "word", "`approved`: only approvals that count are here"),
     Column("decision_digest", "text", "digest of the decision that was shown"),
     Column("gates", "texts", "gates that it covers"),
     Column("signed", "instant", "when it was signed"),

@@ -6,12 +6,13 @@ the bundle says is what the rows say, with the flag beside it whether the bundle
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from audit.runs import Records
+from evidence import roster, signoff, weigh
 from evidence.model import Attempt, Cell, CellDecision
 
 Row = Mapping[str, Any]
@@ -59,6 +60,37 @@ def gather(records: Records, *, final_root: str, verified: bool) -> Gathered:
         "gates": [head | row for row in _gates(records)],
     }
     return Gathered(str(records.folder), final_root, verified, rows)
+
+
+def approvals_of(
+    weighed: weigh.Weighed, book: roster.Roster, check: roster.Check
+) -> Iterator[Approval]:
+    """Yield the approvals of a weighed sign-off that count, each with the key that signed it.
+
+    Words that nobody signed, or that do not count for another reason, are no approvals.
+    """
+    for weight in weighed.weights:
+        record = weight.entry.record
+        if not isinstance(record, signoff.Approval) or weight.standing != "counts":
+            continue
+        signed = roster.signers(weight.entry.envelope, book, check).keys
+        key = next(
+            key.id
+            for key in signed
+            if key.person == record.person and not roster.may(key, record.role, record.signed_utc)
+        )
+        yield Approval(
+            final_root=record.at.final_root,
+            audit=record.at.audit,
+            approver=record.person,
+            role=record.role,
+            key=key,
+            answer="approved",
+            decision_digest=record.decision,
+            gates=tuple(str(seen.gate) for seen in record.gates),
+            signed=record.signed_utc,
+            expires=record.expires_utc,
+        )
 
 
 def approval_rows(approvals: Iterable[Approval]) -> list[Row]:

@@ -14,9 +14,10 @@ pytest.importorskip("duckdb", reason="could_not_run: duckdb is not installed")
 pytest.importorskip("pyarrow", reason="could_not_run: pyarrow is not installed")
 
 from audit.cli import history_command
-from audit.history import query
+from audit.history import query, store, tables
 from evidence import layout
 from tests.audit.cli.bad_input_kit import refused
+from tests.audit.cli.sign_off_kit import WAITING, Desk
 
 ROOT = Path(__file__).parents[3]
 
@@ -43,6 +44,61 @@ def test_runs_are_added_once_and_leave_the_tree_clean(audited: Path, call: Any) 
     assert call("run", "--repo", audited, "--label", "three").code == 0, "not dirty"
     named = call("history", "add", "three", "--repo", audited, "--json")
     assert named.value["added"] == 1
+
+
+def approvals_in(toy: Path) -> list[dict[str, Any]]:
+    with store.opened(toy / "release_evidence" / ".history") as files:
+        found = [tables.read("approvals", path).to_pylist() for path in files["approvals"]]
+    return [row for rows in found for row in rows]
+
+
+def test_approvals_that_count_are_added_once(call: Any, make_toy: Any, tmp_path: Path) -> None:
+    pytest.importorskip("securesystemslib", reason="could_not_run: the extra trust is missing")
+    toy = make_toy(WAITING).path
+    for label in ("one", "two"):
+        assert call("run", "--repo", toy, "--label", label).code == 1
+    (tmp_path / "keys").mkdir()
+    desk = Desk(call, toy, tmp_path / "keys")
+    ada = desk.key("ada", "SRE")
+    assert call("sign", "one", "--repo", toy, *by(desk, ada)).code == 0
+    assert call("history", "add", "--repo", toy, "--json").value["approvals"] is None
+    said = desk.do("history", "add", "--json")
+    assert (said.code, said.value["known"], said.value["approvals"]) == (0, 2, 1)
+    assert "approvals added: 0" in desk.do("history", "add").out
+    (row,) = approvals_in(toy)
+    told = [row[name] for name in ("approver", "role", "answer", "gates")]
+    assert told == ["ada", "SRE", "approved", ["0", "1"]]
+    assert f'id = "{row["key"]}"' in desk.trust.read_text()
+
+
+def by(desk: Desk, key: Path) -> tuple[object, ...]:
+    return ("--trust", desk.trust, "--role", "SRE", "--key", key, "--yes")
+
+
+def test_words_that_do_not_count_are_no_approvals(call: Any, make_toy: Any, tmp_path: Path) -> None:
+    pytest.importorskip("securesystemslib", reason="could_not_run: the extra trust is missing")
+    toy = make_toy(WAITING).path
+    for label in ("one", "two", "three"):
+        assert call("run", "--repo", toy, "--label", label).code == 1
+    (tmp_path / "keys").mkdir()
+    desk = Desk(call, toy, tmp_path / "keys")
+    ada = desk.key("ada", "SRE")
+    for label in ("one", "two", "three"):
+        assert call("sign", label, "--repo", toy, *by(desk, ada)).code == 0
+    layer = desk.layer.parent
+    # The signature is gone from one, another run's log lies beside the second, the third's bundle
+    # was edited: none of them holds an approval.
+    line = json.loads((layer / "one" / "log.jsonl").read_bytes())
+    (layer / "one" / "log.jsonl").write_text(json.dumps({**line, "signatures": []}) + "\n")
+    (layer / "two" / "log.jsonl").write_bytes((layer / "three" / "log.jsonl").read_bytes())
+    facts = folder_of(toy, "three") / layout.FACTS
+    facts.write_bytes(facts.read_bytes().replace(b"failed", b"passed"))
+    said = desk.do("history", "add", "--json")
+    assert (said.code, said.value["approvals"]) == (3, 0)
+    other = tmp_path / "none.toml"
+    refused(call("history", "add", "--repo", toy, "--trust", other))
+    other.write_text("format_version = 9")
+    refused(call("history", "add", "--repo", toy, "--trust", other))
 
 
 def test_without_a_word_it_shows_the_trends(audited: Path, call: Any) -> None:

@@ -20,8 +20,8 @@ ABOUT = {
     "cells": "One row per attempt of a cell, and one with the number 0 for a cell without any.",
     "signals": "One row per signal of a run.",
     "gates": "One row per gate of a run.",
-    "approvals": "One row per approval of a run, as records of sign-off give it; `history add`"
-    " reads none yet, so that the table is empty.",
+    "approvals": "One row per approval of a run that counted when `history add --trust` weighed the"
+    " sign-off; it stays when it is withdrawn or expires later.",
 }
 
 

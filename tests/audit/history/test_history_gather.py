@@ -9,8 +9,10 @@ import pytest
 
 from audit import runs
 from audit.history.columns import TABLES
-from audit.history.gather import Gathered, gather, instant
+from audit.history.gather import Gathered, approval_rows, approvals_of, gather, instant
 from evidence.model import Attempt
+from evidence.roster import check_ed25519
+from tests.evidence.sign_kit import ADA, BOB, DAY_2, DAY_9, EVE, TRUST, Book
 
 BUNDLE = Path(__file__).parents[3] / "tests" / "golden" / "bundles" / "bundle-1"
 ROOT = "ab" * 32
@@ -76,3 +78,25 @@ def test_a_commit_time_that_is_none_is_null(records: runs.Records) -> None:
     about = replace(records.plan.subject, committed_utc="yesterday")
     told = replace(records, plan=replace(records.plan, subject=about))
     assert gather(told, final_root=ROOT, verified=True).rows["runs"][0]["committed"] is None
+
+
+def test_only_approvals_that_count_are_approvals() -> None:
+    log = Book()
+    withdrawn = log.approve(ADA)
+    log.withdraw(withdrawn, ADA)
+    log.approve(BOB, utc=DAY_2)
+    log.approve(ADA, utc=DAY_2, signer=EVE)
+    log.waive(utc=DAY_2)
+    weighed = log.weighed(DAY_9)
+    assert [item.standing for item in weighed.weights][:4] == [
+        "withdrawn",
+        "counts",
+        "counts",
+        "refused",
+    ]
+    (found,) = approvals_of(weighed, TRUST, check_ed25519)
+    assert (found.approver, found.role, found.key) == ("Bob", "SRE", BOB.keyid)
+    assert (found.answer, found.signed, found.expires) == ("approved", DAY_2, None)
+    assert found.decision_digest == log.decided
+    (row,) = approval_rows([found])
+    assert row.keys() == {column.name for column in TABLES["approvals"]}
