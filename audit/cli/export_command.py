@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from audit import runs
-from audit.cli import options, screen
+from audit.cli import options, screen, signing
 from audit.cli.failure import READY
 from audit.errors import Conflict, Corrupt, Invalid
 from evidence import archive, chain, layout, trusted, verify
@@ -59,9 +59,9 @@ def command(
     """Write a run in a format that other tools read, after verifying it.
 
     The same run gives the same bytes: ids follow from its final root, times are those of the run.
-    With --trust approvals and what people brought count, and waivers in force are named; what is
-    waived stays red. OSCAL makes two files, so it needs a folder. Exit code 0 means written,
-    whatever the verdict.
+    With --trust approvals and what people brought count, and waivers in force are named, as is the
+    verdict with them; what is waived stays red. OSCAL makes two files, so it needs a folder. Exit
+    code 0 means written, whatever the verdict.
 
     \b
     Examples:
@@ -140,18 +140,18 @@ def _source(folder: Path, sign_off: _SignOff | None) -> Source:
 def _signed_off(
     source: Source, folder: Path, opened: Book, sign_off: _SignOff, withheld: Sequence[Withheld]
 ) -> Source:
-    from audit.cli.decide_command import instant
-    from audit.runner import SystemClock
-    from audit.trust import book
+    from audit.trust import book, keys
 
     roster = book.roster_of(sign_off.trust)
-    at = instant(sign_off.as_of) if sign_off.as_of else SystemClock().utc()
-    found = trusted.verify_trust(Folder(str(folder)), opened.layer, roster, at, withheld=withheld)
+    at = signing.instant(sign_off.as_of) if sign_off.as_of else signing.now()
+    found = trusted.verify_trust(
+        Folder(str(folder)), opened.layer, roster, at, check=keys.check_any, withheld=withheld
+    )
     wrong = [finding for step in found.steps for finding in step.findings]
     if wrong:
         raise _refused(f"its sign-off does not verify: {wrong[0].problem}", folder)
     waivers = {item.signal: item for item in found.weighed.brought.waived}
-    return replace(source, decision=found.decision, waivers=waivers)
+    return replace(source, decision=found.decision, waivers=waivers, signed_off=found.verdict)
 
 
 def _refused(problem: str, folder: Path) -> Corrupt:

@@ -39,7 +39,11 @@ def export(source: Source) -> dict[str, bytes]:
                 "commit": plan.subject.commit,
                 "branchName": line(plan.subject.branch),
                 "healthy": source.decision.verdict == "GO",
-                "extra": {"planRoot": source.run.plan_root, "finalRoot": source.final_root},
+                "extra": {
+                    "planRoot": source.run.plan_root,
+                    "finalRoot": source.final_root,
+                    **source.told_signed_off("verdictWithSignOff"),
+                },
             },
         },
     }

@@ -35,6 +35,7 @@ def export(source: Source) -> dict[str, bytes]:
             "properties": _properties(
                 {
                     "verdict": source.decision.verdict,
+                    **source.told_signed_off("verdict-with-sign-off"),
                     "run": plan.label,
                     "plan-root": source.run.plan_root,
                     "final-root": source.final_root,

@@ -183,6 +183,7 @@ def _verdict(source: Source) -> Case:
         "commit": source.plan.subject.commit,
         "plan_root": source.run.plan_root,
         "final_root": source.final_root,
+        **source.told_signed_off("verdict_with_sign_off"),
     }
     if decision.verdict == "GO":
         return Case(sources.VERDICT, "the release is ready", "passed", properties=told)

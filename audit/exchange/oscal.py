@@ -55,6 +55,7 @@ def _results(source: Source, parts: dict[str, list[Any]]) -> dict[str, Any]:
         "end": source.run.end_utc,
         "props": [
             _prop("verdict", decision.verdict),
+            *(_prop(*item) for item in source.told_signed_off("verdict-with-sign-off").items()),
             _prop("decided-as-of", decision.as_of),
             *blockers,
         ],

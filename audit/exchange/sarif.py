@@ -47,6 +47,7 @@ def _run(source: Source) -> dict[str, Any]:
         "columnKind": "unicodeCodePoints",
         "properties": {
             "verdict": source.decision.verdict,
+            **source.told_signed_off("verdictWithSignOff"),
             "asOfUtc": source.decision.as_of,
             "commit": plan.subject.commit,
             "planRoot": source.run.plan_root,

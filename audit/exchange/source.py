@@ -43,6 +43,8 @@ class Source:
     """One run to be exported. `final_root` is hex.
 
     `waivers` maps a signal's id to the waiver in force; None says that nobody looked for any.
+    `signed_off` is the verdict with waivers, empty where no sign-off was weighed: formats tell it
+    beside the decision's own verdict, and nothing passes by it.
     """
 
     plan: Plan
@@ -51,6 +53,7 @@ class Source:
     decision: Decision
     final_root: str
     waivers: Mapping[str, Waived] | None = None
+    signed_off: str = ""
 
     @property
     def signals(self) -> list[tuple[Signal, SignalDecision]]:
@@ -66,6 +69,10 @@ class Source:
     def waiver(self, signal: str) -> Waived | None:
         """Return the waiver in force for a signal, or None."""
         return (self.waivers or {}).get(signal)
+
+    def told_signed_off(self, name: str) -> dict[str, str]:
+        """Return the verdict with waivers under a property's name; nothing where none is known."""
+        return {name: self.signed_off} if self.signed_off else {}
 
     def attempts(self) -> dict[str, list[Attempt]]:
         """Return the attempts of every cell of the plan, first to last."""

@@ -159,6 +159,8 @@ def test_waivers_in_force_are_named_and_nothing_turns_green(
     named = {item["ruleId"]: item["suppressions"] for item in told}
     assert named["G0-001"][0]["justification"] == "known until the next release (Bob)"
     assert (named["verdict"], told[0]["level"]) == ([], "error")
+    verdicts = json.loads(call(*words, *at).out)["runs"][0]["properties"]
+    assert (verdicts["verdict"], verdicts["verdictWithSignOff"]) == ("NO-GO", "GO-WITH-WAIVERS")
     late = json.loads(call(*words, "--trust", trust, "--as-of", "2999-01-01T00:00:00Z").out)
     assert not any(item["suppressions"] for item in late["runs"][0]["results"])
     # A key that nobody trusts, a run that nobody signed, a forged log: nothing is exported.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 from typing import Any
@@ -92,6 +93,18 @@ def test_a_waived_signal_stays_red(form: str) -> None:
     files = EXPORTS[form](source([go(), red()], waivers={"G0-002": WAIVER}))
     assert red_names(form, files) - VERDICT == {"G0-002"}
     assert b"known until the next release" in b"".join(files.values())
+
+
+@pytest.mark.parametrize("form", EXPORTS)
+def test_the_verdict_with_waivers_is_told_and_is_no_pass(form: str) -> None:
+    plain = source([go(), red()], waivers={"G0-002": WAIVER})
+    assert b"GO-WITH-WAIVERS" not in b"".join(EXPORTS[form](plain).values())
+    told = dataclasses.replace(plain, signed_off="GO-WITH-WAIVERS")
+    files = EXPORTS[form](told)
+    assert b"".join(files.values()).count(b"GO-WITH-WAIVERS") == 1
+    assert red_names(form, files) == red_names(form, EXPORTS[form](plain))
+    assert red_names(form, files) & VERDICT
+    valid(form, files)
 
 
 @pytest.mark.parametrize("form", EXPORTS)
