@@ -122,6 +122,15 @@ def empty_parts(text: str) -> list[str]:
     return found
 
 
+def form_problems(section: Section, *, dated: bool = True) -> Iterator[str]:
+    """Yield what is wrong with the form of a section: its date where it is `dated`, its parts."""
+    if dated and not _is_date(section.date):
+        yield f"the section has no date date=`{section.date}`"
+    lines = section.text.splitlines()
+    kinds = [line[4:].strip() for line in lines if line.startswith("### ")]
+    yield from (f"no such part part=`{kind}`" for kind in kinds if kind not in KINDS)
+
+
 def check_changelog(text: str | None, place: str, version: str) -> Check:
     """Ask that a changelog has a dated, finished section for a version."""
     problems = _missing(text, place) or list(_release_problems(text or "", version))
@@ -160,11 +169,7 @@ def _release_problems(text: str, version: str) -> Iterator[str]:
         yield f"sections for version=`{version}`: `{len(found)}`, where it should be one"
         return
     section = found[0]
-    if not _is_date(section.date):
-        yield f"the section has no date date=`{section.date}`"
-    lines = section.text.splitlines()
-    kinds = [line[4:].strip() for line in lines if line.startswith("### ")]
-    yield from (f"no such part part=`{kind}`" for kind in kinds if kind not in KINDS)
+    yield from form_problems(section)
     if not re.search(r"^[-*] +\S", section.text, re.MULTILINE):
         yield "the section has no entry"
     yield from _unfinished(section.text)

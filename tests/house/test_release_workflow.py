@@ -32,6 +32,8 @@ def test_it_runs_on_release_tags_and_on_nothing_else() -> None:
     trigger = re.search(r"^on:\n((?:  .*\n)+)", RELEASE, re.MULTILINE)
     assert trigger
     assert trigger[1].split() == ["push:", "tags:", '["v*"]']
+    assert "tags" not in block(CI, "push", 2), "a tag is audited once"
+    assert "release_gate" not in CI
 
 
 def test_it_has_an_identity_and_may_write_nothing_else() -> None:
