@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -10,7 +11,7 @@ from audit import runs
 from audit.cli import options, screen, signing
 from audit.cli.diff_command import closed_before
 from audit.cli.failure import NOT_READY, READY, WAIVED
-from evidence import archive, codec, journal, layout, trusted
+from evidence import archive, codec, journal, judge, layout, trusted
 from evidence.model import Plan
 
 
@@ -51,6 +52,9 @@ def command(
     found = signing.brought(records, repo, trust, sign_off, as_of)
     if found and found.report:
         return tell_brought(records, found.report, as_json, strict_waivers)
+    if as_of:
+        decision = judge.decide(records.plan, records.facts, signing.instant(as_of))
+        records = replace(records, decision=decision)
     closed = closed_before(folder, records.decision)
     if as_json:
         value = {"run": str(folder), "closed_since": closed and closed[1]}
@@ -86,7 +90,9 @@ def tell_brought(
     """Print a decision with what people brought; return the exit code."""
     if as_json:
         told = {**codec.to_value(report.decision), "verdict": report.verdict}
-        screen.as_json({**told, "run": str(records.folder), "sign_off": signing.value(report)})
+        closed = closed_before(records.folder, report.decision)
+        told |= {"run": str(records.folder), "closed_since": closed and closed[1]}
+        screen.as_json({**told, "sign_off": signing.value(report)})
     else:
         waived = {
             item.signal: f"waived by {item.person} as {item.role} until {item.until_utc}:"

@@ -23,6 +23,7 @@ from evidence import codec
 @click.option("--reason", default="", metavar="TEXT", help="Why this failure may pass.")
 @click.option("--until", default="", metavar="TIME", help="When it ends; there is none without.")
 @click.option("--from", "begins", default="", metavar="TIME", help="When it begins (default: now).")
+@click.option("--again", is_flag=True, help="Until when and why: as in the newest earlier run.")
 @click.option("--lint", is_flag=True, help="Waive nothing; say which waivers earn their place.")
 def command(
     signal: str,
@@ -38,36 +39,43 @@ def command(
     reason: str,
     until: str,
     begins: str,
+    again: bool,
     lint: bool,
 ) -> int:
     """Permit one failure of one signal to pass for a time. It stays red and is said to be waived.
 
     A waiver is bound to what fails now, to the audited tree and to a half-open window of time: it
-    dies when the failure changes. Only roles in the trust file's `waive` may do it. With --lint,
-    `arco-audit waive --lint [RUN]` names every waiver that is unused, orphan, shadowed, changed,
-    over-broad or over. Exit codes: 0 waived or all earn their place, 1 one does not, 3 the bundle
-    does not verify.
+    dies when the failure changes. Only roles in the trust file's `waive` may do it. A later run
+    needs its own: --again takes end and reason from the waiver in force in the newest earlier run,
+    if the failure is the same but for noise. With --lint, `arco-audit waive --lint [RUN]` names
+    every waiver that is unused, orphan, shadowed, changed, over-broad or over. Exit codes: 0 waived
+    or all earn their place, 1 one does not, 3 the bundle does not verify.
 
     \b
     Examples:
       arco-audit waive G2-004 --role Manager --key bob.pem --until 2027-01-15T00:00:00Z \\
           --reason "a flaky network in CI, issue 71"
+      arco-audit waive G2-004 --again --role Manager --key bob.pem
       arco-audit waive --lint
     """
     if lint:
         return _lint(signing.desk(run or signal, repo, trust, sign_off), as_json)
-    from audit.trust import waiving
+    from audit.trust import keys, waiving
 
-    if not signal or not until:
+    if not signal or not (until or again):
         raise Invalid(
             "a waiver names a signal and has an end",
             next_step="arco-audit waive SIGNAL --until TIME …",
         )
     at = signing.desk(run, repo, trust, sign_off)
     who, name = signing.signer(at, key, passphrase_file, role, person)
+    case = at.case()
+    if again:
+        waived = waiving.before(at.book, case, signal, keys.check_any)
+        until, reason = until or waived.until_utc, reason or waived.reason
     record = waiving.waiver(
         at.book,
-        at.case(),
+        case,
         at.report(),
         signal=signal,
         person=name,

@@ -10,13 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from audit import runs
 from audit.errors import AuditError, Invalid
 from audit.trust import book, bundle
 from audit.trust.book import Book
 from audit.trust.changes import Diff
 from audit.trust.diff import diff
-from evidence import archive, layout, roster, slices, trusted, weigh
+from evidence import roster, slices, trusted, weigh
 from evidence.brought import Waived
 from evidence.instant import milliseconds
 from evidence.model import Decision, GateStatus, Status
@@ -247,7 +246,7 @@ def earlier(
     run beside this one, and verifies both bundles.
     """
     found: list[tuple[str, Book, str]] = []
-    for folder in _beside(opened):
+    for folder in book.signed_beside(opened):
         try:
             other = book.open_book(folder)
             if other.sealed.run.start_utc > opened.sealed.run.start_utc:
@@ -267,20 +266,3 @@ def earlier(
     except AuditError as error:
         return Earlier(other.run, label, signed_utc, None, error.problem)
     return Earlier(other.run, label, signed_utc, compared)
-
-
-def _beside(opened: Book) -> list[Path]:
-    """The finished runs of the same audit but this one that somebody signed."""
-    plan = opened.sealed.plan
-    root = opened.run.resolve()
-    for _ in Path(plan.label).parts:
-        root = root.parent
-    if root.name != plan.audit.id:
-        return []
-    return [
-        folder
-        for folder in sorted(runs.below(root))
-        if folder.resolve() != opened.run.resolve()
-        and archive.is_sealed(folder)
-        and (root / layout.SIGN_OFF / folder.relative_to(root) / layout.SIGN_OFF_LOG).is_file()
-    ]

@@ -110,6 +110,23 @@ def beside(run: Path, plan: Plan) -> Path | None:
     return Path(found) if found else None
 
 
+def signed_beside(book: Book) -> list[Path]:
+    """Return the other finished runs of the same audit that lie beside a run and were signed."""
+    plan = book.sealed.plan
+    root = book.run.resolve()
+    for _ in Path(plan.label).parts:
+        root = root.parent
+    if root.name != plan.audit.id:
+        return []
+    return [
+        folder
+        for folder in sorted(runs.below(root))
+        if folder.resolve() != book.run.resolve()
+        and archive.is_sealed(folder)
+        and (root / layout.SIGN_OFF / folder.relative_to(root) / layout.SIGN_OFF_LOG).is_file()
+    ]
+
+
 def _beside(run: Path, sealed: trusted.Sealed) -> Path:
     found = beside(run, sealed.plan)
     if not found:

@@ -1,7 +1,7 @@
 """Waivers: made for the failure as it is now, taken back, and asked whether they earn their place.
 
-Pure functions over an opened sign-off. A waiver paints nothing green: it lets one failure of one
-subject pass, for one signal, in a half-open window of time.
+Pure but for `before`, which looks into the runs beside this one. A waiver paints nothing green: it
+lets one failure of one subject pass, for one signal, in a half-open window of time.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from audit.errors import Invalid
-from audit.trust import naming
+from audit.errors import AuditError, Invalid
+from audit.trust import book, naming
 from audit.trust.book import Book
-from evidence import trusted, weigh
+from evidence import roster, trusted, weigh
 from evidence.instant import milliseconds
+from evidence.roster import Check
 from evidence.signoff import Entry, Waiver, Withdrawal
 
 IN_FORCE_OR_COMING: tuple[weigh.Standing, ...] = ("counts", "not yet", "shadowed")
@@ -112,6 +113,42 @@ def _refuse_overlap(weights: Sequence[weigh.Weight], signal: str, window: Window
                 f" from=`{other.from_utc}` until=`{other.until_utc}`",
                 next_step=f"arco-audit withdraw {weight.entry.digest[:16]}, or begin at its end",
             )
+
+
+def before(
+    opened: Book, case: weigh.Case, signal: str, check: Check = roster.check_ed25519
+) -> Waiver:
+    """Return the waiver of this signal in force in the newest earlier run, if it still fits.
+
+    It was bound to another tree; whoever may waive signs it again for this one.
+
+    Raises:
+        Invalid: there is none, or the signal now fails otherwise than when it was waived.
+    """
+    naming.signal_of(opened.sealed.plan, signal)
+    found: list[tuple[str, Waiver]] = []
+    for folder in book.signed_beside(opened):
+        try:
+            other = book.open_book(folder)
+            weights = book.weighed(other, case.roster, case.as_of, check).weighed.weights
+        except AuditError:
+            continue  # nobody can say what was waived there
+        records = (item.entry.record for item in weights if item.standing == "counts")
+        waivers = [item for item in records if isinstance(item, Waiver) and item.signal == signal]
+        found += [(other.sealed.run.start_utc, item) for item in waivers]
+    if not found:
+        raise Invalid(
+            f"no earlier run has a waiver of it that is in force signal=`{signal}`",
+            next_step="waive it with --until and --reason",
+        )
+    _, waived = max(found, key=lambda item: item[0])
+    if waived.fingerprint != case.fingerprint(signal):
+        raise Invalid(
+            f"it now fails otherwise than when it was waived in run=`{waived.at.label}`"
+            f" signal=`{signal}`",
+            next_step="look at what changed; if it may pass, waive it with --until and --reason",
+        )
+    return waived
 
 
 # --- taking back ----------------------------------------------------------------------------------

@@ -290,6 +290,33 @@ def test_what_is_approved_is_not_waived(desk: Desk) -> None:
     assert "does not fail" in refused(desk.waive(bob, signal="G0-001"))
 
 
+def test_the_same_failure_is_waived_again(desk: Desk) -> None:
+    """Times, durations and process ids of the second run differ; its failure is the same one."""
+    bob = desk.key("bob", "Manager")
+    desk.let_waive("Manager")
+    words = ("--role", "Manager", "--key", bob, "--again")
+    assert "no earlier run" in refused(desk.do("waive", "G2-001", *words))
+    assert desk.waive(bob).code == 0
+    desk.call("run", "--repo", desk.toy, "--label", "two")
+    said = desk.do("waive", "G2-001", "two", *words, "--json")
+    assert said.code == 0, said.err
+    assert said.value["until"] == "2099-01-01T00:00:00Z"
+    definition = desk.toy / "audit.toml"
+    definition.write_text(definition.read_text().replace("error: broken", "error: worse"))
+    subprocess.run(["git", "-C", desk.toy, "add", "-A"], check=True)
+    who = ["-c", "user.name=t", "-c", "user.email=t@example.invalid"]
+    subprocess.run(["git", *who, "-C", desk.toy, "commit", "-qm", "x"], check=True)
+    desk.call("run", "--repo", desk.toy, "--label", "three")
+    text = refused(desk.do("waive", "G2-001", "three", *words))
+    assert "fails otherwise than when it was waived" in text
+
+
+def test_an_instant_without_anybody(desk: Desk) -> None:
+    said = desk.call("status", "--repo", desk.toy, "--as-of", "2000-01-01T00:00:00Z")
+    assert "it ended after the instant of this decision" in said.out
+    assert said.code == 1
+
+
 def test_lint_of_waivers(desk: Desk) -> None:
     bob = desk.key("bob", "Manager")
     desk.let_waive("Manager")
