@@ -45,6 +45,10 @@ WORDS = st.from_regex(r"[a-zA-Z]{1,12}", fullmatch=True).filter(
 )
 
 
+def test_a_path_is_no_duration() -> None:
+    assert normalise.line("/tmp/0s") == normalise.line("/tmp/0a")
+
+
 @pytest.mark.parametrize("kind", NOISE)
 @given(data=st.data())
 def test_noise_of_one_kind_is_one_line(kind: str, data: st.DataObject) -> None:

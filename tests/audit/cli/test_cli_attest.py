@@ -143,7 +143,7 @@ def test_a_passphrase_is_asked_for_twice_and_then_once(
     assert "not that of this key" in refused(call(*attest))
     said = call(*attest)
     assert said.code == 0
-    assert str(path) in asked[-1]
+    assert str(path) in asked[-1] + said.out + said.err  # a prompt is handed over, or printed
     assert "secret" not in said.out + said.err
 
 
@@ -352,9 +352,9 @@ def test_attestations_of_another_run_are_neither_checked_nor_written_over(
 def test_a_run_in_the_place_of_the_sign_off_is_not_written_to(
     ran: Path, call: Call, keygen: Call, tmp_path: Path
 ) -> None:
-    assert call("run", "--repo", ran, "--label", "sign-off/head/1").code in (0, 1)
-    before = everything(layer(ran))
     named = ran / "release_evidence/toy-1/head/1"
+    shutil.copytree(named, layer(ran))
+    before = everything(layer(ran))
     words = ("attest", named, "--repo", ran, "--key", keygen("ada"))
     assert "runs are never written to" in refused(call(*words))
     assert everything(layer(ran)) == before
