@@ -13,7 +13,8 @@ from audit import runs
 from audit.cli import options, screen, signing
 from audit.cli.failure import READY, UNVERIFIED
 from audit.errors import Corrupt, Invalid
-from audit.history import extras, words
+from audit.history import extras
+from audit.render import words
 from evidence import archive, chain, codec, layout
 from evidence import verify as verifier
 from evidence.codec import Malformed

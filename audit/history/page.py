@@ -12,9 +12,9 @@ from itertools import groupby
 from typing import Any
 
 from audit import __version__
-from audit.history import words
 from audit.history.query import Flaky, GateTrend, History, Owner, SlowCell, TimeToGreen, Trend
 from audit.render import history as rendering
+from audit.render import words
 
 WIDTH, HEIGHT = 1000, 260
 LEFT, RIGHT, TOP, BOTTOM = 46, 988, 12, 228

@@ -19,7 +19,7 @@ from typing import Any
 import jinja2
 import markupsafe
 
-from audit.render import pagedata, tracker, visible
+from audit.render import pagedata, tracker, visible, words
 from audit.render.pagedata import ReportView
 from audit.render.pagelogs import LogExcerpt
 from evidence import layout
@@ -190,20 +190,6 @@ def _asset(names: tuple[str, ...]) -> str:
     return "\n" + "".join((folder / name).read_text("utf-8") for name in names)
 
 
-def _spoken(ms: int) -> str:
-    """Return a duration for people.
-
-    >>> _spoken(950), _spoken(61_000), _spoken(7_500_000)
-    ('0.9 s', '1 min 1 s', '2 h 5 min')
-    """
-    seconds = ms // 1000
-    if seconds < 60:
-        return f"{seconds}.{ms % 1000 // 100} s"
-    if seconds < 3600:
-        return f"{seconds // 60} min {seconds % 60} s"
-    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
-
-
 def _prose(text: str) -> markupsafe.Markup:
     """Prose with `code` in it: balanced backticks only, everything else is text."""
     parts = [str(markupsafe.escape(part)) for part in visible.line(text).split("`")]
@@ -232,6 +218,6 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.filters.update(prose=_prose, spoken=_spoken, clock=_clock, href=pagedata.shown_path)
+    made.filters.update(prose=_prose, spoken=words.span, clock=_clock, href=pagedata.shown_path)
     made.globals.update(icons=ICONS)
     return made

@@ -74,6 +74,7 @@ PURE = (
         "audit.definition.models",
     ),
     *("audit.render.tracker", "audit.render.markdown", "audit.render.visible"),
+    "audit.render.words",
     *("audit.render.pagedata", "audit.render.github", "audit.render.documents"),
     *("audit.trust.attest", "audit.trust.intoto", "audit.trust.pgp"),
     *("audit.trust.because", "audit.trust.changes", "audit.trust.diff", "audit.trust.diff_pages"),

@@ -64,9 +64,11 @@ const count = (n, one, many) => `${n.toLocaleString("en")} ${n === 1 ? one : man
 
 function spoken(ms) {
   const seconds = Math.floor(ms / 1000);
+  if (seconds < 1) return `${ms} ms`;
   if (seconds < 60) return `${seconds}.${Math.floor((ms % 1000) / 100)} s`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
-  return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
+  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
+  return `${Math.floor(seconds / 86400)} d ${Math.floor((seconds % 86400) / 3600)} h`;
 }
 
 function sized(bytes) {

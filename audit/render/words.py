@@ -1,4 +1,7 @@
-"""How the history says times and durations to people. Pure."""
+"""How times and durations are said to people, on pages and in tables. Pure.
+
+`spoken` in the report's script says durations the same way.
+"""
 
 from __future__ import annotations
 
