@@ -17,39 +17,51 @@ import click
 from audit import __version__
 from audit.cli import failure
 
-COMMANDS = {
-    "init": "write a starter audit.toml for this repository",
-    "plan": "show what a run would do, and run nothing",
-    "run": "run the command matrix, judge the evidence, seal it",
-    "resume": "continue a run that was interrupted or killed",
-    "status": "show the gates and the open signals of a run",
-    "decide": "derive the decision of a run again, at any instant",
-    "render": "write the documents of a run, or check the committed ones",
-    "publish": "copy the documents of a run to where they are committed",
-    "report": "show where the report page of a run is, or open it",
-    "diff": "compare two runs: what vanished, newly fails or became weaker",
-    "unblock": "show the fewest things to mend for GO, or what a green run hangs on",
-    "carry": "show which evidence of an earlier run still holds",
-    "verify": "check that a bundle is whole, complete and rightly judged",
-    "keygen": "make a key that signs, and its entry in the trust file",
-    "attest": "sign what a sealed run says, for others to check",
-    "sign": "look at the gates of your role, and approve them",
-    "attach": "bring a file that a signal waits for",
-    "waive": "permit one failure to pass for a time, or lint the waivers",
-    "withdraw": "take an entry of the sign-off back",
-    "withhold": "take chunks of a log, or a file, out of a sealed bundle",
-    "forecast": "show when the verdict or a status will flip, and why then",
-    "replay": "run some cells of a sealed run again, chosen by a nonce",
-    "selftest": "change a sealed run in memory, and see whether each change is noticed",
-    "check": "find what a gate tracker claims and its evidence does not carry",
-    "import": "turn a gate tracker into an audit.toml and its claims",
-    "export": "write a run as JUnit, SARIF, CTRF, OSCAL or CycloneDX",
-    "ingest": "read evidence that others made, or convert it for a cell",
-    "history": "ask about many runs at once: trends, flaky cells, time to green",
-    "pack": "check a release tag, and make its evidence pack",
-    "doctor": "say what this machine and this repository lack for an audit",
+SECTIONS = {
+    "First steps": {
+        "init": "write a starter audit.toml for this repository",
+        "plan": "show what a run would do, and run nothing",
+        "run": "run the command matrix, judge the evidence, seal it",
+        "resume": "continue a run that was interrupted or killed",
+        "status": "show the gates and the open signals of a run",
+        "report": "show where the report page of a run is, or open it",
+        "doctor": "say what this machine and this repository lack for an audit",
+    },
+    "Evidence": {
+        "verify": "check that a bundle is whole, complete and rightly judged",
+        "decide": "derive the decision of a run again, at any instant",
+        "forecast": "show when the verdict or a status will flip, and why then",
+        "unblock": "show the fewest things to mend for GO, or what a green run hangs on",
+        "diff": "compare two runs: what vanished, newly fails or became weaker",
+        "carry": "show which evidence of an earlier run still holds",
+        "replay": "run some cells of a sealed run again, chosen by a nonce",
+        "selftest": "change a sealed run in memory, and see whether each change is noticed",
+        "render": "write the documents of a run, or check the committed ones",
+        "publish": "copy the documents of a run to where they are committed",
+    },
+    "Trust and sign-off": {
+        "keygen": "make a key that signs, and its entry in the trust file",
+        "attest": "sign what a sealed run says, for others to check",
+        "sign": "look at the gates of your role, and approve them",
+        "attach": "bring a file that a signal waits for",
+        "waive": "permit one failure to pass for a time, or lint the waivers",
+        "withdraw": "take an entry of the sign-off back",
+        "withhold": "take chunks of a log, or a file, out of a sealed bundle",
+    },
+    "History and exchange": {
+        "history": "ask about many runs at once: trends, flaky cells, time to green",
+        "export": "write a run as JUnit, SARIF, CTRF, OSCAL or CycloneDX",
+        "ingest": "read evidence that others made, or convert it for a cell",
+        "pack": "check a release tag, and make its evidence pack",
+    },
+    "Audits of others": {
+        "check": "find what a gate tracker claims and its evidence does not carry",
+        "import": "turn a gate tracker into an audit.toml and its claims",
+    },
 }
-"""Every subcommand with its short help, in the order of use."""
+"""The subcommands by what one wants, each with its short help, in the order of use."""
+COMMANDS = {name: text for section in SECTIONS.values() for name, text in section.items()}
+"""Every subcommand with its short help."""
 
 
 class _Lazy(click.Group):
@@ -66,8 +78,10 @@ class _Lazy(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        width = max(map(len, COMMANDS))
+        for title, commands in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(width), text) for name, text in commands.items()])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -81,8 +95,8 @@ class _Lazy(click.Group):
     cls=_Lazy,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="First steps: arco-audit init, then arco-audit run. Exit codes: 0 ready, 1 a gate is not"
-    " satisfied, 2 usage or configuration, 3 a bundle does not verify, 70 our fault,"
-    " 130 interrupted.",
+    " satisfied, 2 usage or configuration, 3 a bundle does not verify, 4 ready only thanks to"
+    " waivers (with --strict-waivers), 70 our fault, 130 interrupted.",
 )
 @click.version_option(__version__, prog_name="arco-audit")
 def group() -> None:

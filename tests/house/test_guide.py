@@ -67,6 +67,17 @@ def test_every_command_has_help_with_an_example_and_a_row(name: str) -> None:
     assert f"| `{name}` |" in COMMANDS
 
 
+def test_the_help_shows_every_command_once_in_its_section() -> None:
+    shown = CliRunner().invoke(cli.group, ["--help"]).output
+    places = [shown.index(f"\n{title}:\n") for title in cli.SECTIONS]
+    assert places == sorted(places)
+    assert sum(map(len, cli.SECTIONS.values())) == len(cli.COMMANDS)
+    named = re.findall(r"^  ([a-z]+) {2,}\S", shown, re.MULTILINE)
+    assert [name for name in named if name in cli.COMMANDS] == list(cli.COMMANDS)
+    files = {path.stem for path in (ROOT / "audit" / "cli").glob("*_command.py")}
+    assert {f"{name}_command" for name in cli.COMMANDS} == files
+
+
 def test_every_exit_code_is_explained() -> None:
     rows = set(re.findall(r"^\| (\d+) \|", COMMANDS, re.MULTILINE))
     codes = {failure.READY, failure.NOT_READY, failure.USAGE, failure.UNVERIFIED, failure.WAIVED}
