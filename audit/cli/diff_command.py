@@ -23,14 +23,7 @@ COLOURS = {"vanished": "red", "newly failing": "red", "weakened": "yellow", "alt
 @options.repo
 @options.definition
 @options.json
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(("text", "json", "markdown")),
-    default="text",
-    show_default=True,
-    help="How to print it.",
-)
+@options.form
 @click.option("--across", is_flag=True, help="Compare runs of two different audits.")
 def command(
     old: str,

@@ -48,6 +48,18 @@ def json(function: F) -> F:
     )
 
 
+def form(function: F) -> F:
+    """Add `--format`: text for people, JSON for machines, or a Markdown page."""
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(("text", "json", "markdown")),
+        default="text",
+        show_default=True,
+        help="How to print it.",
+    )(function)
+
+
 def run(function: F) -> F:
     """Add the argument RUN."""
     return click.argument("run", default="", metavar="[RUN]")(function)

@@ -24,14 +24,7 @@ if TYPE_CHECKING:
 @options.repo
 @options.definition
 @options.json
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(("text", "json", "markdown")),
-    default="text",
-    show_default=True,
-    help="How to print it.",
-)
+@options.form
 @signing.trust
 @signing.strict
 @click.option(

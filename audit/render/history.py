@@ -16,7 +16,7 @@ from typing import Any
 import jinja2
 import markupsafe
 
-from audit.render import visible
+from audit.render import pages
 
 STYLES = (("report", "base.css"), ("report", "parts.css"), ("history", "page.css"))
 TONES: Mapping[str, str] = {
@@ -56,19 +56,7 @@ def _style() -> str:
     return "\n" + "".join((folder / room / name).read_text("utf-8") for room, name in STYLES)
 
 
-def _show(value: object) -> object:
-    return value if isinstance(value, markupsafe.Markup) else visible.line(str(value))
-
-
 def _environment() -> jinja2.Environment:
-    made = jinja2.Environment(
-        loader=jinja2.PackageLoader("audit.render"),
-        undefined=jinja2.StrictUndefined,
-        autoescape=True,
-        finalize=_show,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        auto_reload=False,
-    )
+    made = pages.environment()
     made.globals.update(tones=TONES)
     return made

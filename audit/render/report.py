@@ -19,7 +19,7 @@ from typing import Any
 import jinja2
 import markupsafe
 
-from audit.render import pagedata, tracker, visible, words
+from audit.render import pagedata, pages, tracker, visible, words
 from audit.render.pagedata import ReportView
 from audit.render.pagelogs import LogExcerpt
 from evidence import layout
@@ -203,21 +203,9 @@ def _clock(utc: str) -> str:
     return utc.replace("T", " ").replace("Z", " UTC")
 
 
-def _show(value: object) -> object:
-    return value if isinstance(value, markupsafe.Markup) else visible.line(str(value))
-
-
 @functools.cache
 def _environment() -> jinja2.Environment:
-    made = jinja2.Environment(
-        loader=jinja2.PackageLoader("audit.render"),
-        undefined=jinja2.StrictUndefined,
-        autoescape=True,
-        finalize=_show,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        auto_reload=False,
-    )
+    made = pages.environment()
     made.filters.update(prose=_prose, spoken=words.span, clock=_clock, href=pagedata.shown_path)
     made.globals.update(icons=ICONS)
     return made

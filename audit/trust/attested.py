@@ -20,10 +20,9 @@ from audit.trust.attest import Line
 from audit.trust.book import Book
 from audit.trust.intoto import CHECKPOINT, SealedRun
 from audit.trust.keys import KEY_TYPES, Signer, check_any, pem_of
-from evidence import archive, chain, dsse, layout, roster, trusted, verify
+from evidence import archive, chain, dsse, layout, roster, trusted
 from evidence.codec import Malformed
 from evidence.dsse import Envelope, Signature
-from evidence.folder import Folder, in_threads, withheld
 from evidence.roster import Roster
 from evidence.verify import Finding
 
@@ -49,21 +48,12 @@ def verified(run: Path, folder: Path | None = None) -> tuple[Book, SealedRun]:
         Invalid: it was not finished, or its sign-off folder has to be named.
         Conflict: a run of another label lies where its sign-off belongs.
     """
-    opened = book.open_book(run, folder)
+    opened, _ = book.verified(run, folder)
     if runs.is_run(opened.folder):
         raise Conflict(
             "a run lies where the sign-off of this one belongs, and runs are never written to",
             place=str(opened.folder),
             next_step="name another folder with --sign-off DIR",
-        )
-    report = verify.verify(Folder(str(run)), each=in_threads, withheld=withheld(str(run)))
-    if not report.ok:
-        found = [item for step in report.steps for item in step.findings]
-        first = f"{found[0].place}: {found[0].problem}" if found else "a step was not checked"
-        raise Corrupt(
-            f"this bundle does not verify, so nothing is said of it: {first}",
-            place=str(run),
-            next_step=f"arco-audit verify {run}",
         )
     sealed = opened.sealed
     point = chain.checkpoint_of(sealed.checkpoint)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from evidence.model import Verdict
 
@@ -24,17 +24,7 @@ Kind = Literal[
 ]
 """From worst to harmless. `vanished` is worse than failing, because nobody looks at it any more;
 `altered` may be weaker, and nobody can say; `flipped` is a fact of the environment."""
-KINDS: tuple[Kind, ...] = (
-    "vanished",
-    "newly failing",
-    "weakened",
-    "altered",
-    "flipped",
-    "fixed",
-    "added",
-    "strengthened",
-    "noted",
-)
+KINDS: tuple[Kind, ...] = get_args(Kind)
 MIRROR: Mapping[Kind, Kind] = {
     "vanished": "added",
     "added": "vanished",
@@ -65,18 +55,7 @@ Noun = Literal[
     "audit",
     "environment",
 ]
-NOUNS: tuple[Noun, ...] = (
-    "cell",
-    "test",
-    "metric",
-    "condition",
-    "signal",
-    "gate",
-    "verdict",
-    "rule",
-    "audit",
-    "environment",
-)
+NOUNS: tuple[Noun, ...] = get_args(Noun)
 """What a change is about, in the order of cause and effect."""
 
 

@@ -12,7 +12,7 @@ import contextlib
 import graphlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from audit.trust.matching import conditions_of
 from evidence import judge
@@ -60,21 +60,7 @@ CauseKind = Literal[
     "carry",
 ]
 """What is to be mended, the broadest first: of two choices that do the same the first is taken."""
-CAUSE_KINDS: tuple[CauseKind, ...] = (
-    "tree",
-    "definition",
-    "cell",
-    "file",
-    "absent",
-    "engine",
-    "signal",
-    "test",
-    "no test",
-    "number",
-    "approval",
-    "external",
-    "carry",
-)
+CAUSE_KINDS: tuple[CauseKind, ...] = get_args(CauseKind)
 PROBE = "\0probe"
 """A test that no run has: whether it is heard says whether a cell's results can be heard."""
 _GATE = -1
