@@ -323,6 +323,14 @@ def gate_report(session: nox.Session) -> None:
     session.run("python", "tests/house/own_audit.py", "report", *session.posargs)
 
 
+@nox.session
+def sign_off(session: nox.Session) -> None:
+    """Open the review board over the newest run: `nox -s sign_off -- --role ROLE --key FILE`."""
+    install_project(session, "board", editable=False)
+    # Ctrl-C is how the board is ended.
+    session.run("arco-audit", "serve", *session.posargs, success_codes=[0, 130])
+
+
 # --- upkeep ---------------------------------------------------------------------------------------
 
 

@@ -43,6 +43,7 @@ SECTIONS = {
         "keygen": "make a key that signs, and its entry in the trust file",
         "attest": "sign what a sealed run says, for others to check",
         "sign": "look at the gates of your role, and approve them",
+        "serve": "show a run on a page of this machine, to look and to sign",
         "attach": "bring a file that a signal waits for",
         "waive": "permit one failure to pass for a time, or lint the waivers",
         "withdraw": "take an entry of the sign-off back",

@@ -30,6 +30,7 @@ PLANTED = {
     "door-tables": ("audit/runs.py", "import pyarrow"),
     "door-iceberg": ("audit/history/store.py", "import pyiceberg"),
     "door-keys": ("audit/trust/attest.py", "import cryptography"),
+    "door-web": ("audit/trust/book.py", "import starlette"),
     "kernel": ("evidence/judge.py", "import time"),
     "acyclic": ("audit/errors.py", "from audit import plan"),
     "new room": ("audit/undeclared.py", '"""A room that nobody declared."""'),
