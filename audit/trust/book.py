@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
+import stat
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from audit import runs
 from audit.errors import Conflict, Corrupt, Invalid
@@ -101,6 +101,8 @@ def verified(run: Path, folder: Path | None = None) -> tuple[Book, verify.Report
             place=str(run),
             next_step=f"arco-audit verify {run}",
         )
+    if open_book(run, folder).sealed != opened.sealed:
+        raise Corrupt("somebody changed it while it was verified", place=str(run))
     return opened, report
 
 
@@ -139,13 +141,22 @@ def _beside(run: Path, sealed: trusted.Sealed) -> Path:
 
 
 def _read(folder: Path) -> Log:
+    return signoff.read_log(_bytes(folder))
+
+
+def _bytes(folder: Path) -> bytes:
+    """The log as it lies there, empty where none does; never through a link, never a pipe."""
     path = folder / layout.SIGN_OFF_LOG
+    if not os.path.lexists(path):
+        return b""
     try:
-        if not path.exists():
-            return signoff.read_log(b"")
-        if path.stat().st_size > signoff.LOG_BYTES_MAX:
+        if path.lstat().st_size > signoff.LOG_BYTES_MAX:
             raise Corrupt(f"is larger than {signoff.LOG_BYTES_MAX} bytes", place=str(path))
-        return signoff.read_log(path.read_bytes())
+        return Folder(str(folder)).read(layout.SIGN_OFF_LOG)
+    except Malformed as error:
+        raise Corrupt(
+            error.problem, place=str(path), next_step="look who put that there"
+        ) from error
     except OSError as error:
         raise Corrupt(f"cannot be read: {error.strerror}", place=str(path)) from error
 
@@ -281,7 +292,7 @@ def _held(book: Book, record: Record, line: bytes) -> Book:
 
 
 def _append(book: Book, path: Path, record: Record, line: bytes) -> Book:
-    data = path.read_bytes() if path.exists() else b""
+    data = _bytes(book.folder)
     whole = data[: data.rfind(b"\n") + 1]
     log = signoff.read_log(whole)
     if log.problems:
@@ -325,31 +336,44 @@ def keep(book: Book, file: Path) -> tuple[str, int]:
     """
     folder = book.folder / layout.ATTACHED
     partial = folder / f"{os.getpid()}{archive.PARTIAL_SUFFIX}"
-    try:
-        source = file.open("rb")
-    except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        raise Invalid(f"cannot be read: {why}", place=str(file), next_step="name a file") from error
-    with source:
-        size = os.fstat(source.fileno()).st_size
-        if not file.is_file() or size > ATTACHED_BYTES_MAX:
-            raise Invalid(
-                f"is no regular file of at most bytes=`{ATTACHED_BYTES_MAX}`", place=str(file)
-            )
-        digest = hashlib.file_digest(source, "sha256").hexdigest()
-        source.seek(0)
-        target = folder / digest
+    with _regular(file) as source:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with partial.open("wb") as stream:
-                shutil.copyfileobj(source, stream, _COPY_BYTES)
+                digest, size = _copied(source, stream, file)
                 stream.flush()
                 os.fsync(stream.fileno())
-            partial.rename(target)
+            partial.rename(folder / digest)
         except OSError as error:
+            raise unwritable(folder, error, next_step=AGAIN) from error
+        finally:
             partial.unlink(missing_ok=True)
-            raise unwritable(target, error, next_step=AGAIN) from error
     return digest, size
+
+
+def _regular(file: Path) -> BinaryIO:
+    """A file opened without waiting for the other end of a pipe. Raises `Invalid`."""
+    try:
+        handle = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise Invalid(f"cannot be read: {why}", place=str(file), next_step="name a file") from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise Invalid("is no regular file", place=str(file), next_step="name a file")
+    return os.fdopen(handle, "rb")
+
+
+def _copied(source: BinaryIO, target: BinaryIO, file: Path) -> tuple[str, int]:
+    """The SHA-256 and the size of the copy, whatever becomes of the file meanwhile."""
+    hasher, size = hashlib.sha256(), 0
+    while block := source.read(_COPY_BYTES):
+        size += len(block)
+        if size > ATTACHED_BYTES_MAX:
+            raise Invalid(f"is larger than bytes=`{ATTACHED_BYTES_MAX}`", place=str(file))
+        hasher.update(block)
+        target.write(block)
+    return hasher.hexdigest(), size
 
 
 def note_decision(book: Book, report: trusted.Report) -> None:

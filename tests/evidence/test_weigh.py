@@ -339,6 +339,18 @@ def test_an_artifact_swapped_in_behind_an_approval_is_not_approved() -> None:
         assert book.statuses()["approved"] == "GO"
 
 
+def test_an_artifact_taken_back_does_not_leave_the_one_before_it_approved() -> None:
+    """The approval was given with both at hand; which of them it meant nobody knows."""
+    book = Book()
+    book.attach()
+    other = book.attach(sha256="ee" * 32)
+    book.files.add("ee" * 32)
+    book.approve(ADA)
+    assert book.statuses()["drilled"] == "GO"
+    book.withdraw(other, ADA)
+    assert book.statuses()["drilled"] == "BLOCKED-EXTERNAL"
+
+
 def test_what_was_taken_back_is_so_and_not_for_ever_after() -> None:
     book = Book()
     entry = book.approve(ADA)

@@ -228,7 +228,7 @@ def test_what_is_attached_has_a_place_that_waits_for_it(desk: Desk) -> None:
     words = ("attach", "G1-001", desk.keys / "absent.md", "--person", "ada")
     assert "cannot be read" in refused(desk.do(*words))
     assert "who brings this" in refused(desk.do("attach", "G1-001", desk.trust))
-    assert "cannot be read" in refused(desk.do("attach", "G1-001", desk.keys, "--person", "a"))
+    assert "is no regular file" in refused(desk.do("attach", "G1-001", desk.keys, "--person", "a"))
     assert desk.log == b""
 
 

@@ -15,6 +15,7 @@ from audit.errors import Conflict, Corrupt, Invalid, Unavailable
 from audit.trust import approving, attaching, book, waiving
 from audit.trust.book import Book
 from evidence import archive, chain, layout, signoff, weigh
+from evidence import verify as verifier
 from evidence.roster import Roster
 from evidence.signoff import Approval
 from tests.evidence import conftest as made
@@ -172,9 +173,50 @@ def test_files_are_kept_under_their_digest(opened: Book, tmp_path: Path) -> None
     assert (size, (opened.folder / layout.ATTACHED / digest).read_bytes()) == (8, b"minutes\n")
     assert book.keep(opened, file) == (digest, size)
     os.mkfifo(tmp_path / "pipe")
-    for bad in (tmp_path / "absent", tmp_path, opened.run):
+    for bad in (tmp_path / "absent", tmp_path, opened.run, tmp_path / "pipe"):
         with pytest.raises(Invalid):
             book.keep(opened, bad)
+
+
+def test_what_is_no_file_is_no_log(opened: Book, tmp_path: Path) -> None:
+    opened.folder.mkdir(parents=True)
+    path, other = opened.folder / layout.SIGN_OFF_LOG, tmp_path / "elsewhere"
+    other.write_bytes(b"")
+    for put in (os.mkfifo, os.mkdir, lambda place: os.symlink(other, place)):
+        put(path)
+        with pytest.raises(Corrupt, match="is not a regular file"):
+            book.open_book(opened.run)
+        with pytest.raises(Corrupt):
+            approved(opened)
+        path.rmdir() if path.is_dir() else path.unlink()
+    assert other.read_bytes() == b""
+
+
+def test_a_file_that_is_too_large_leaves_nothing(
+    opened: Book, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(book, "ATTACHED_BYTES_MAX", 9)
+    file = tmp_path / "large"
+    file.write_bytes(b"0123456789")
+    with pytest.raises(Invalid, match="is larger than"):
+        book.keep(opened, file)
+    assert not list((opened.folder / layout.ATTACHED).iterdir())
+
+
+def test_a_run_that_changes_while_it_is_verified(
+    opened: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verify = verifier.verify
+
+    def meanwhile(*words: Any, **named: Any) -> Any:
+        report = verify(*words, **named)
+        (opened.run / layout.REPORT).write_text("another page")
+        return report
+
+    assert book.verified(opened.run)[1].ok
+    monkeypatch.setattr(verifier, "verify", meanwhile)
+    with pytest.raises(Corrupt, match="while it was verified"):
+        book.verified(opened.run)
 
 
 def test_speakers(opened: Book) -> None:
