@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from evidence import chain, codec, layout, seal
 from evidence.chain import Checkpoint
@@ -34,7 +35,8 @@ def hold(folder: Path) -> Iterator[None]:
         Busy: another process holds it.
     """
     path = folder / layout.LOCK
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+    flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    descriptor = os.open(path, flags, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if not _still_there(path, descriptor):
@@ -62,11 +64,19 @@ def put(folder: Path, name: str, data: bytes) -> None:
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + PARTIAL_SUFFIX)
-    with partial.open("wb") as stream:
+    with fresh(partial) as stream:
         stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())
     partial.rename(path)
+
+
+def fresh(path: Path) -> BinaryIO:
+    """Open a file for writing that holds nothing yet. What lies there by its name is taken away:
+    a link that somebody put there would lead what is written to somewhere else.
+    """
+    path.unlink(missing_ok=True)
+    return path.open("xb")
 
 
 def put_all(folder: Path, files: Mapping[str, bytes]) -> None:

@@ -217,6 +217,8 @@ def holds(proof: Carried, new: Evidence, as_of: str) -> tuple[Answer, str]:
     if proof.cells != ids or proof.new != read.side() or new.plan.subject.dirty:
         return "wrong_subject", f"the proof for {proof.command} is about another run"
     one, other = proof.old, proof.new
+    if one.label != proof.run or one.final_root == new.final_root or proof.differing_count:
+        return "broken", f"the proof for {proof.command} contradicts itself"
     same = ("subject",) if read.everything else ("inputs",)
     if any(
         getattr(one, name) != getattr(other, name) for name in ("definition", "environment", *same)

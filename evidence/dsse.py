@@ -99,8 +99,11 @@ def read(data: bytes, place: str = "") -> Envelope:
     signatures = value.get("signatures")
     if not isinstance(signatures, list) or len(signatures) > SIGNATURES_MAX:
         raise Malformed(place, f"does not have a list of at most {SIGNATURES_MAX} signatures")
+    kind = _text(value, "payloadType", place)
+    if any("\ud800" <= char <= "\udfff" for char in kind):
+        raise Malformed(place, "has a payloadType that is no text in UTF-8")
     return Envelope(
-        _text(value, "payloadType", place),
+        kind,
         _bytes(value, "payload", place),
         tuple(_signature(item, f"{place} signature {n}") for n, item in enumerate(signatures)),
     )
@@ -216,7 +219,11 @@ def read_note(data: bytes, place: str = "") -> tuple[bytes, tuple[tuple[str, byt
         raise Malformed(place, "is not a signed note")
     try:
         lines = tail.decode().removesuffix("\n").split("\n")
-        signatures = tuple(_note_line(line) for line in lines[:SIGNATURES_MAX])
+        if len(lines) > SIGNATURES_MAX:
+            raise Malformed(place, f"has more than {SIGNATURES_MAX} signatures")
+        signatures = tuple(map(_note_line, lines))
+    except Malformed:
+        raise
     except ValueError as error:
         raise Malformed(place, "has a signature line that is none") from error
     return text + b"\n", signatures

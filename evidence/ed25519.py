@@ -38,6 +38,19 @@ def verify(public: bytes, message: bytes, signature: bytes) -> bool:
     return _encode(_both(scalar, _BASE, challenge, (-x % _P, y, z, -t % _P))) == signature[:32]
 
 
+def is_weak(public: bytes) -> bool:
+    """Return whether a public key is none, or one whose signatures need no secret to be made.
+
+    Those are the points whose eightfold is neutral: each is known to everybody.
+    """
+    point = _decode(public)
+    if point is None:
+        return True
+    for _ in range(3):
+        point = _double(point)
+    return _encode(point) == _encode(_NEUTRAL)
+
+
 def _both(one: int, point: _Point, other: int, second: _Point) -> _Point:
     """`one * point + other * second`, bit by bit for both at once."""
     table = (_NEUTRAL, point, second, _add(point, second))

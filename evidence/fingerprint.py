@@ -28,11 +28,11 @@ from evidence.model import (
 )
 
 Tail = Callable[[str], bytes]
-"""The end of the log of a cell's last attempt; empty where there is none."""
+"""What `window` gives of the log of a cell's last attempt; empty where there is none."""
 TAIL_BYTES = 256 * 1024
-"""Bytes at the end of a log in which a failure is looked for."""
-LINES_MAX = 200
-"""Lines that tell of a failure; more of them say nothing new."""
+"""Bytes at the end of a log of which every line is looked at."""
+EARLIER_LINES_MAX = 2_000
+"""Different telling lines before them that are read as words; more of them count byte for byte."""
 LAST_LINES = 5
 """Lines taken from the end of a log in which none tells of a failure."""
 
@@ -41,6 +41,8 @@ _TELLING = re.compile(
     r"|denied|refused|not found|no such|undefined|unexpected|violat\w+|E )(?![a-z])"
     r"|[A-Z]\w+(?:Error|Exception|Warning)\b"
 )
+_TELLING_BYTES = re.compile(_TELLING.pattern.encode())
+_COLOURS = re.compile(rb"\x1b\[[0-9;]*m")
 _COUNT = re.compile(r"(?<![\w.])\d+(?= (?:passed|skipped|deselected|warnings?|tests?|files?|ok)\b)")
 
 
@@ -97,9 +99,33 @@ def _asked(fact: MetricFact, condition: MetricWithin) -> bool:
 
 def telling_lines(log: bytes) -> list[str]:
     """Return the lines of a log that tell of a failure, without noise, each once and sorted."""
-    said = [_COUNT.sub("<n>", line) for line in normalise.lines(log[-TAIL_BYTES:])]
+    said = [_COUNT.sub("<n>", line) for line in normalise.lines(log)]
     found = sorted({line for line in said if _TELLING.search(line)})
-    return found[:LINES_MAX] if found else said[-LAST_LINES:]
+    return found or said[-LAST_LINES:]
+
+
+def window(blocks: Iterable[bytes]) -> bytes:
+    """Return what of a log can tell of a failure: its end, and the telling lines before that.
+
+    Nobody hides a failure by writing much behind it. Memory: the longest line, and what is kept.
+    """
+    early: dict[bytes, None] = {}
+    more = chain.new_sha256()
+    kept, is_more = b"", False
+    for block in blocks:
+        kept += block
+        cut = kept.rfind(b"\n", 0, max(0, len(kept) - TAIL_BYTES)) + 1
+        for line in kept[:cut].split(b"\n"):
+            if line in early or not _TELLING_BYTES.search(_COLOURS.sub(b"", line)):
+                continue
+            if len(early) < EARLIER_LINES_MAX:
+                early[line] = None
+            else:
+                is_more = True
+                more.update(line + b"\n")
+        kept = kept[cut:]
+    told = [*early, *([b"error: more, " + more.hexdigest().encode()] if is_more else [])]
+    return b"".join(line + b"\n" for line in told) + kept
 
 
 def last_logs(attempts: Iterable[Attempt]) -> dict[str, str]:
@@ -114,12 +140,4 @@ def last_logs(attempts: Iterable[Attempt]) -> dict[str, str]:
 def tail_of(attempts: Sequence[Attempt], blocks: Callable[[str], Iterator[bytes]]) -> Tail:
     """Return a `Tail` over the logs of a bundle, read block by block."""
     logs = last_logs(attempts)
-
-    def tail(cell: str) -> bytes:
-        kept = b""
-        if cell in logs:
-            for block in blocks(logs[cell]):
-                kept = (kept + block)[-TAIL_BYTES:]
-        return kept
-
-    return tail
+    return lambda cell: window(blocks(logs[cell])) if cell in logs else b""

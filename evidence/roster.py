@@ -6,8 +6,10 @@ follow from it. It comes from the verifying side, never from a bundle. Pure func
 
 from __future__ import annotations
 
+import base64
 import tomllib
-from collections.abc import Callable
+import unicodedata
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -82,23 +84,28 @@ def read(data: bytes, place: str = "audit-trust.toml") -> Roster:
     """Return the roster in TOML text.
 
     Raises:
-        Malformed: not TOML, an unknown field, a key twice, or a value that cannot be.
+        Malformed: not TOML, an unknown field, a key twice, a key without a secret, people whose
+            names look alike, or another value that cannot be.
     """
     try:
         value = tomllib.loads(data.decode())
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise Malformed(place, f"is not TOML: {error}") from error
     roster = codec.from_value(Roster, value, place)
-    seen: set[str] = set()
+    seen: set[str | bytes] = set()
     for number, key in enumerate(roster.key):
         where = f"{place} key[{number}]"
         _check_key(key, where)
-        if key.id in seen or key.public in seen:
+        if key.id in seen or _material(key) in seen:
             raise Malformed(where, "is listed twice")
-        seen |= {key.id, key.public}
+        seen |= {key.id, _material(key)}
     for number, threshold in enumerate(roster.threshold):
         if threshold.people < 1:
             raise Malformed(f"{place} threshold[{number}].people", "is not at least 1")
+    for number, separate in enumerate(roster.separate):
+        if len(set(separate.roles)) < 2:
+            raise Malformed(f"{place} separate[{number}].roles", "does not name two roles")
+    _check_names(roster, place)
     return roster
 
 
@@ -107,6 +114,8 @@ def _check_key(key: Key, place: str) -> None:
         raise Malformed(place, "lacks an id, a person or a role")
     if key.scheme == "ed25519" and not _is_hex(key.public, ed25519.PUBLIC_BYTES):
         raise Malformed(f"{place}.public", "is not 64 hex digits")
+    if key.scheme == "ed25519" and ed25519.is_weak(bytes.fromhex(key.public)):
+        raise Malformed(f"{place}.public", "is a key by which anybody could sign")
     try:
         begins = milliseconds(key.valid_from)
         ends = None if key.valid_until is None else milliseconds(key.valid_until)
@@ -121,6 +130,71 @@ def _is_hex(text: str, size: int) -> bool:
         return len(text) == 2 * size and bytes.fromhex(text).hex() == text
     except ValueError:
         return False
+
+
+_LOOK_ALIKES = str.maketrans(
+    "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u0501\u051b\u051d\u04bb\u0432\u043a"
+    "\u043c\u043d\u0442\u03b1\u03b5\u03b9\u03ba\u03bd\u03bf\u03c1\u03c4\u03c5\u03c7\u0131",
+    "aeopcyxijsdqwhbkmhtaeikvoptuxi",
+)
+"""Letters of other scripts that are drawn as a Latin one, small ones; what they are drawn as."""
+
+
+def _check_names(roster: Roster, place: str) -> None:
+    """People are counted by their names and roles found by theirs, so each has one spelling."""
+    for where, name in _names(roster):
+        if unicodedata.normalize("NFC", " ".join(name.split())) != name or not name.isprintable():
+            raise Malformed(f"{place} {where}", "has odd spaces, or letters that do not show")
+    people: dict[str, str] = {}
+    for number, key in enumerate(roster.key):
+        other = people.setdefault(_drawn(key.person), key.person)
+        if other != key.person:
+            problem = "looks like another person of this file, and is spelled otherwise"
+            raise Malformed(f"{place} key[{number}].person", problem)
+
+
+def _names(roster: Roster) -> Iterator[tuple[str, str]]:
+    for number, key in enumerate(roster.key):
+        yield from ((f"key[{number}]", name) for name in (key.id, key.person, *key.roles))
+    yield from (("waive", name) for name in roster.waive)
+    yield from (("threshold", rule.role) for rule in roster.threshold)
+    yield from (("separate", name) for rule in roster.separate for name in rule.roles)
+
+
+def _drawn(name: str) -> str:
+    """What a name looks like on a screen, as far as its letters are known to be drawn alike."""
+    return unicodedata.normalize("NFKC", name).casefold().translate(_LOOK_ALIKES)
+
+
+def _material(key: Key) -> bytes:
+    """The number that makes a public key what it is, however it is written down.
+
+    An Ed25519 key as hex or as OpenPGP has it, the modulus of an RSA key, one coordinate of a point
+    on a curve: with the same number, the same person signs.
+    """
+    text = key.public
+    try:
+        if text.lstrip().startswith("{"):
+            numbers = codec.parse(text.encode())
+            return _tail(bytes.fromhex(str(numbers.get("n") or numbers.get("q"))))
+        if "-----BEGIN" not in text:
+            return _tail(bytes.fromhex(text))
+        body = [line for line in text.splitlines() if not line.startswith("-----")]
+        return _of_der(base64.b64decode("".join("".join(body).split()), validate=True))
+    except ValueError:
+        return text.encode("utf-8", "surrogatepass")
+
+
+def _of_der(data: bytes) -> bytes:
+    """RSA ends with its exponent behind the modulus, a point with one coordinate or both."""
+    for size in range(1, 9):
+        if data[-size - 2 : -size] == bytes((2, size)):
+            return _tail(data[: -size - 2])
+    return data[-64:-32] if data[-65:-64] == b"\4" else _tail(data)
+
+
+def _tail(data: bytes) -> bytes:
+    return data[-ed25519.PUBLIC_BYTES :]
 
 
 def may(key: Key, role: str, utc: str) -> str:
@@ -162,6 +236,8 @@ def signers(envelope: Envelope, roster: Roster, check: Check = check_ed25519) ->
         key = by_id.get(signature.keyid)
         if key is None:
             refused.append(f"key {signature.keyid:.16} is not in the trust file")
+            continue
+        if key.id in good:
             continue
         answer = check(key, message, signature.sig)
         if answer is None:

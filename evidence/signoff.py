@@ -263,16 +263,18 @@ def read_log(data: bytes) -> Log:
     """
     entries: list[Entry] = []
     problems: list[str] = []
-    lines = data.split(b"\n")
-    if lines[-1]:
-        problems.append(f"line {len(lines)} is cut off")
-    for line in lines[:-1]:
-        place = f"line {len(entries) + 1}"
+    start = 0
+    while start < len(data):
+        place, end = f"line {len(entries) + 1}", data.find(b"\n", start)
+        if end < 0:
+            problems.append(f"{place} is cut off")
+            break
         try:
-            entries.append(_entry(line, entries, place))
+            entries.append(_entry(data[start:end], entries, place))
         except Malformed as error:
             problems.append(f"{error.place}: {error.problem}, and nothing after it is heard")
             break
+        start = end + 1
     return Log(tuple(entries), tuple(problems), _root(entries))
 
 

@@ -41,7 +41,8 @@ def slice_digest(gate: int, entries: Sequence[Entry], plan: Plan, decision: Deci
     those back is one more: nobody returns to what was approved by adding a line. Another approval
     changes nothing. `entries` are those that are `visible` at the instant.
     """
-    signals = [signal for signal in plan.signals if signal.gate == gate]
+    listed = {name for item in plan.gates if item.id == gate for name in item.signals}
+    signals = [item for item in plan.signals if item.gate == gate or item.id in listed]
     names = {signal.id for signal in signals}
     decided = [item for item in judge.without_words(decision).signals if item.id in names]
     touching: list[str] = []

@@ -22,6 +22,7 @@ from evidence import (
     codec,
     dsse,
     fingerprint,
+    judge,
     layout,
     roster,
     seal,
@@ -133,15 +134,20 @@ def case_of(
     *,
     check: Check = roster.check_ed25519,
 ) -> weigh.Case:
-    """Return what a run's sign-off log is weighed against, at an instant."""
+    """Return what a run's sign-off log is weighed against, at an instant.
+
+    Raises:
+        Malformed: the facts hold a time that is none.
+    """
     tail = fingerprint.tail_of(run.run.attempts, bundle.blocks)
     by_id = {signal.id: signal for signal in run.plan.signals}
+    decision = _decided(run)
     known: dict[str, str] = {}
 
     def failure(signal: str) -> str:
         if signal not in known:
             known[signal] = fingerprint.fingerprint(
-                by_id[signal], run.plan, run.facts, run.decision, tail
+                by_id[signal], run.plan, run.facts, decision, tail
             )
         return known[signal]
 
@@ -160,7 +166,7 @@ def case_of(
     return weigh.Case(
         plan=run.plan,
         facts=run.facts,
-        decision=run.decision,
+        decision=decision,
         decision_sha256=run.decision_sha256,
         final_root=run.final_root,
         pages=run.pages,
@@ -173,6 +179,14 @@ def case_of(
         runners=runners,
         leaves=leaves,
     )
+
+
+def _decided(run: Sealed) -> Decision:
+    """The decision that plan and facts imply: the one in a bundle may say anything."""
+    try:
+        return judge.decide(run.plan, run.facts)
+    except ValueError as error:
+        raise Malformed(layout.FACTS, f"cannot be judged: {error}") from error
 
 
 def proofs(layer: Source, log: signoff.Log) -> Iterator[Carried]:
@@ -289,7 +303,7 @@ def _log(layer: Source) -> tuple[signoff.Log, list[Finding]]:
     log, findings, names = signoff.read_log(b""), [], set(layer.names())
     try:
         if layout.SIGN_OFF_LOG in names:
-            log = signoff.read_log(layer.read(layout.SIGN_OFF_LOG))
+            log = read_log(layer)
             findings = [Finding(layout.SIGN_OFF_LOG, problem) for problem in log.problems]
         if layout.SIGN_OFF_CHECKPOINT in names:
             kept = layer.read(layout.SIGN_OFF_CHECKPOINT)
@@ -298,6 +312,20 @@ def _log(layer: Source) -> tuple[signoff.Log, list[Finding]]:
     except Malformed as error:
         return log, [Finding(error.place, error.problem)]
     return log, findings
+
+
+def read_log(layer: Source) -> signoff.Log:
+    """Return the log in a sign-off folder.
+
+    Raises:
+        Malformed: no regular file, or one larger than `signoff.LOG_BYTES_MAX`.
+    """
+    data = bytearray()
+    for block in layer.blocks(layout.SIGN_OFF_LOG):
+        data += block
+        if len(data) > signoff.LOG_BYTES_MAX:
+            raise Malformed(layout.SIGN_OFF_LOG, f"is larger than {signoff.LOG_BYTES_MAX} bytes")
+    return signoff.read_log(bytes(data))
 
 
 def _runner_step(layer: Source, run: Sealed, book: Roster, check: Check) -> Step:

@@ -22,6 +22,7 @@ from evidence.model import (
     Facts,
     Plan,
     Signal,
+    SignalDecision,
 )
 from evidence.roster import Check, Roster, check_ed25519
 from evidence.signoff import (
@@ -31,9 +32,11 @@ from evidence.signoff import (
     Entry,
     Log,
     Page,
+    Record,
     Waiver,
     Withdrawal,
     Withholding,
+    statement_of,
 )
 from evidence.slices import SKEW_MS, slice_digest, visible
 
@@ -135,22 +138,33 @@ def decide(
 def _passes(case: Case, decision: Decision, brought: Brought) -> bool:
     """Whether all that is red is waived: signals, and required cells that only they speak of."""
     plan = case.plan
+    names = [signal.id for signal in plan.signals]
+    asked = {name for gate in plan.gates for name in gate.signals}
+    if len(set(names)) != len(names) or not asked <= set(names):
+        return False  # nobody can waive what the plan does not have, or has twice
     waived = {item.signal for item in brought.waived}
     red = {signal.id for signal in decision.signals if signal.status != "GO"}
     if not waived or not red <= waived:
         return False
     if any(judge.tree_blockers(plan, case.facts)) or not all(gate.signals for gate in plan.gates):
         return False
+    before = {item.id: item for item in case.decision.signals}
     excused = {
         name
         for signal in plan.signals
         if signal.id in waived
-        for condition in signal.conditions
-        for name in getattr(condition, "cells", ())
+        for number in _open(before.get(signal.id))
+        for name in getattr(signal.conditions[number], "cells", ())
     }
     required = {cell.id for cell in plan.cells if cell.required}
     failed = {cell.cell for cell in decision.cells if cell.cell in required and not cell.passed}
     return bool(plan.gates) and failed <= excused
+
+
+def _open(decided: SignalDecision | None) -> set[int]:
+    """The numbers of the conditions of a signal that are not met."""
+    conditions = decided.conditions if decided else ()
+    return {number for number, item in enumerate(conditions) if item.answer != "met"}
 
 
 # --- the scale ------------------------------------------------------------------------------------
@@ -167,7 +181,7 @@ class _Scale:
     held: dict[str, set[str]] = field(default_factory=dict)
     slices: dict[int, str] = field(default_factory=dict)
     refusals: dict[int, tuple[Standing, str] | None] = field(default_factory=dict)
-    latest_ms: int = 0
+    gone: dict[str, Entry] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.as_of_ms = milliseconds(self.case.as_of)
@@ -177,22 +191,45 @@ class _Scale:
         self.signals = {signal.id: signal for signal in self.case.plan.signals}
         for person in self.case.runners:
             self.held.setdefault(person, set()).add(roster.RUNNER)
-        self.gone = {
-            entry.record.entry: entry
-            for entry in self.log.entries
-            if isinstance(entry.record, Withdrawal) and not self._refusal(entry)
-        }
+        self._look_at_order()
+        for entry in self.log.entries:
+            taken = self.numbers.get(getattr(entry.record, "entry", ""))
+            if taken and not self.refusals[entry.number] and self._may_take_back(entry, taken):
+                self.gone.setdefault(taken.digest, entry)
 
     def put(self, entry: Entry) -> None:
         """Weigh one entry, in the light of those before it."""
-        standing, reason = self._refusal(entry) or self._standing(entry)
+        standing, reason = self.refusals[entry.number] or self._standing(entry)
+        if standing == "counts" and isinstance(entry.record, _ACTS):
+            other = self._kept_apart(entry.record)
+            if other:
+                standing = "refused"
+                reason = f"{entry.record.person} already acts as {other}, which is kept apart"
+            else:
+                self.held.setdefault(entry.record.person, set()).add(entry.record.role)
         self.weights[entry.number] = Weight(entry, standing, reason)
 
-    def _refusal(self, entry: Entry) -> tuple[Standing, str] | None:
-        """Why an entry is not heard at all; signatures are slow to check, so each is once."""
-        if entry.number not in self.refusals:
-            self.refusals[entry.number] = self._refused(entry)
-        return self.refusals[entry.number]
+    def _kept_apart(self, record: Record) -> str:
+        """A role that this person acts in and that is kept apart from the entry's; or nothing."""
+        held = sorted(self.held.get(record.person, ()))
+        return next((other for other in held if self.case.roster.apart(record.role, other)), "")
+
+    def _look_at_order(self) -> None:
+        """Why entries are not heard at all; signatures are slow to check, so each is once.
+
+        Times never run backwards along the log, whatever the instant: what was dated back counts
+        at no instant. Only signed lines tell the time.
+        """
+        latest_ms = 0
+        for entry in self.log.entries:
+            refusal = self._refused(entry)
+            if refusal is None or refusal[0] == "not yet":
+                signed_ms = milliseconds(entry.record.signed_utc)
+                if signed_ms < latest_ms - SKEW_MS:
+                    refusal = "refused", "it says that it was signed before the line before it"
+                elif entry.envelope.signatures:
+                    latest_ms = max(latest_ms, signed_ms)
+            self.refusals[entry.number] = refusal
 
     def _refused(self, entry: Entry) -> tuple[Standing, str] | None:
         record, case = entry.record, self.case
@@ -201,6 +238,8 @@ class _Scale:
             return "refused", f"it is about {at.audit}/{at.label}"
         if at.final_root != case.final_root:
             return "refused", "it is about another run: the final root is not this one's"
+        if entry.envelope.payload != statement_of(record, case.plan, case.decision_sha256):
+            return "refused", "its statement is about something else than the entry in it"
         try:
             signed_ms = milliseconds(record.signed_utc)
             for name in ("from_utc", "until_utc", "expires_utc", "review_utc"):
@@ -210,11 +249,11 @@ class _Scale:
             return "refused", str(error)
         if signed_ms < self.begins_ms - SKEW_MS:
             return "refused", "it was signed before the run ended"
-        if signed_ms > self.as_of_ms + SKEW_MS:
+        is_signed = entry.envelope.signatures or not isinstance(record, Attachment)
+        refusal = self._signature(entry) if is_signed else None  # its approval is signed
+        if refusal is None and signed_ms > self.as_of_ms + SKEW_MS:
             return "not yet", f"it was signed at {record.signed_utc}, after this instant"
-        if isinstance(record, Attachment) and not entry.envelope.signatures:
-            return None  # its approval is signed
-        return self._signature(entry)
+        return refusal
 
     def _signature(self, entry: Entry) -> tuple[Standing, str] | None:
         record = entry.record
@@ -231,13 +270,8 @@ class _Scale:
 
     def _standing(self, entry: Entry) -> tuple[Standing, str]:
         record = entry.record
-        signed_ms = milliseconds(record.signed_utc)
-        if signed_ms < self.latest_ms - SKEW_MS:
-            return "refused", "it says that it was signed before the line before it"
-        if entry.envelope.signatures:
-            self.latest_ms = max(self.latest_ms, signed_ms)
         taker = self.gone.get(entry.digest)
-        if taker and not isinstance(record, Withdrawal) and self._may_take_back(taker, entry):
+        if taker and not isinstance(record, Withdrawal):
             return "withdrawn", f"taken back by {taker.record.person}"
         match record:
             case Approval():
@@ -290,13 +324,9 @@ class _Scale:
                 return "refused", why
         if record.expires_utc and _past(record.expires_utc, self.as_of_ms):
             return "expired", f"it expired at {record.expires_utc}"
-        for other in sorted(self.held.get(record.person, ())):
-            if case.roster.apart(record.role, other):
-                return "refused", f"{record.person} already acts as {other}, which is kept apart"
         fresh = self.fresh_gates(record)
         if record.gates and not fresh:
             return "suspect", "every gate that it covers has changed since"
-        self.held.setdefault(record.person, set()).add(record.role)
         stale = [seen.gate for seen in record.gates if seen.gate not in fresh]
         changed = ", ".join(f"gate {gate}" for gate in stale)
         return "counts", f"{changed} changed since and needs another look" if stale else ""
@@ -313,7 +343,8 @@ class _Scale:
 
     def fresh_gates(self, record: Approval) -> set[int]:
         """The gates of an approval that are still as they were shown."""
-        return {seen.gate for seen in record.gates if self._slice(seen.gate) == seen.digest}
+        seen = {item.gate: item.digest for item in record.gates}
+        return {gate for gate, digest in seen.items() if digest and self._slice(gate) == digest}
 
     def _slice(self, gate: int) -> str:
         case = self.case
@@ -370,7 +401,7 @@ class _Scale:
         return "counts", f"until {record.until_utc}"
 
     def let_go(self, brought: Brought) -> None:
-        """Call waivers unused whose signals are GO with what people brought."""
+        """Let waivers go whose signals are GO with what people brought, or fail at more by now."""
         counting = [
             (weight, weight.entry.record.signal)
             for weight in self.weights.values()
@@ -380,11 +411,16 @@ class _Scale:
             return
         case = self.case
         decision = judge.decide(case.plan, case.facts, case.as_of, brought)
-        closed = {signal.id for signal in decision.signals if signal.status == "GO"}
+        before = {signal.id: signal for signal in case.decision.signals}
+        now = {signal.id: signal for signal in decision.signals}
         for weight, signal in counting:
-            if signal in closed:
+            more = sorted(_open(now[signal]) - _open(before.get(signal)))
+            if now[signal].status == "GO":
                 why = f"{signal} does not fail"
                 self.weights[weight.entry.number] = Weight(weight.entry, "unused", why)
+            elif more:
+                why = f"{signal} now fails at more: {now[signal].conditions[more[0]].reason}"
+                self.weights[weight.entry.number] = Weight(weight.entry, "changed", why)
 
     # --- facts for the judge ---
 
@@ -500,6 +536,8 @@ def _waived(entry: Entry, waiver: Waiver) -> Waived:
     return Waived(waiver.signal, entry.digest, person, role, waiver.until_utc, waiver.reason)
 
 
+_ACTS = (Approval, Carry, Waiver, Withholding)
+"""What a person does in a role: roles that are kept apart are so for all of it."""
 _ANSWERS: Mapping[Standing, Answer] = {
     "refused": "broken",
     "unchecked": "broken",
@@ -517,10 +555,10 @@ def _past(utc: str, as_of_ms: int) -> bool:
 
 
 def with_roster_of_now(weighed: Weighed, book: Roster, now: str) -> Iterable[str]:
-    """Yield a warning for each approval that counts as of its signing and is none as of now."""
+    """Yield a warning for what counts as of its signing and could not be signed now."""
     for weight in weighed.weights:
         record = weight.entry.record
-        if isinstance(record, Approval) and weight.standing == "counts":
+        if isinstance(record, _ACTS) and weight.standing == "counts":
             keys = [key for key in book.key if key.person == record.person]
             if all(roster.may(key, record.role, now) for key in keys):
                 yield f"{record.person} no longer holds the role {record.role}; it was held then"

@@ -85,7 +85,7 @@ def command(
         person=_word("person", person),
         roles=tuple(_word("role", role) for role in roles),
         scheme=keys.ED25519,
-        public="0" * 64,
+        public="58" + "66" * 31,  # the base point, until there is a key
         valid_from=instant(valid_from) if valid_from else SystemClock().utc(),
         valid_until=instant(valid_until) if valid_until else None,
     )

@@ -2789,6 +2789,8 @@ def holds(proof: Carried, new: Evidence, as_of: str) -> tuple[Answer, str]:
     if proof.cells != ids or proof.new != read.side() or new.plan.subject.dirty:
         return "wrong_subject", f"the proof for {proof.command} is about another run"
     one, other = proof.old, proof.new
+    if one.label != proof.run or one.final_root == new.final_root or proof.differing_count:
+        return "broken", f"the proof for {proof.command} contradicts itself"
     same = ("subject",) if read.everything else ("inputs",)
     if any(
         getattr(one, name) != getattr(other, name) for name in ("definition", "environment", *same)
@@ -3834,6 +3836,19 @@ def verify(public: bytes, message: bytes, signature: bytes) -> bool:
     return _encode(_both(scalar, _BASE, challenge, (-x % _P, y, z, -t % _P))) == signature[:32]
 
 
+def is_weak(public: bytes) -> bool:
+    """Return whether a public key is none, or one whose signatures need no secret to be made.
+
+    Those are the points whose eightfold is neutral: each is known to everybody.
+    """
+    point = _decode(public)
+    if point is None:
+        return True
+    for _ in range(3):
+        point = _double(point)
+    return _encode(point) == _encode(_NEUTRAL)
+
+
 def _both(one: int, point: _Point, other: int, second: _Point) -> _Point:
     """`one * point + other * second`, bit by bit for both at once."""
     table = (_NEUTRAL, point, second, _add(point, second))
@@ -4001,8 +4016,11 @@ def read(data: bytes, place: str = "") -> Envelope:
     signatures = value.get("signatures")
     if not isinstance(signatures, list) or len(signatures) > SIGNATURES_MAX:
         raise Malformed(place, f"does not have a list of at most {SIGNATURES_MAX} signatures")
+    kind = _text(value, "payloadType", place)
+    if any("\ud800" <= char <= "\udfff" for char in kind):
+        raise Malformed(place, "has a payloadType that is no text in UTF-8")
     return Envelope(
-        _text(value, "payloadType", place),
+        kind,
         _bytes(value, "payload", place),
         tuple(_signature(item, f"{place} signature {n}") for n, item in enumerate(signatures)),
     )
@@ -4118,7 +4136,11 @@ def read_note(data: bytes, place: str = "") -> tuple[bytes, tuple[tuple[str, byt
         raise Malformed(place, "is not a signed note")
     try:
         lines = tail.decode().removesuffix("\n").split("\n")
-        signatures = tuple(_note_line(line) for line in lines[:SIGNATURES_MAX])
+        if len(lines) > SIGNATURES_MAX:
+            raise Malformed(place, f"has more than {SIGNATURES_MAX} signatures")
+        signatures = tuple(map(_note_line, lines))
+    except Malformed:
+        raise
     except ValueError as error:
         raise Malformed(place, "has a signature line that is none") from error
     return text + b"\n", signatures
@@ -4144,8 +4166,10 @@ follow from it. It comes from the verifying side, never from a bundle. Pure func
 
 from __future__ import annotations
 
+import base64
 import tomllib
-from collections.abc import Callable
+import unicodedata
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -4220,23 +4244,28 @@ def read(data: bytes, place: str = "audit-trust.toml") -> Roster:
     """Return the roster in TOML text.
 
     Raises:
-        Malformed: not TOML, an unknown field, a key twice, or a value that cannot be.
+        Malformed: not TOML, an unknown field, a key twice, a key without a secret, people whose
+            names look alike, or another value that cannot be.
     """
     try:
         value = tomllib.loads(data.decode())
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise Malformed(place, f"is not TOML: {error}") from error
     roster = codec.from_value(Roster, value, place)
-    seen: set[str] = set()
+    seen: set[str | bytes] = set()
     for number, key in enumerate(roster.key):
         where = f"{place} key[{number}]"
         _check_key(key, where)
-        if key.id in seen or key.public in seen:
+        if key.id in seen or _material(key) in seen:
             raise Malformed(where, "is listed twice")
-        seen |= {key.id, key.public}
+        seen |= {key.id, _material(key)}
     for number, threshold in enumerate(roster.threshold):
         if threshold.people < 1:
             raise Malformed(f"{place} threshold[{number}].people", "is not at least 1")
+    for number, separate in enumerate(roster.separate):
+        if len(set(separate.roles)) < 2:
+            raise Malformed(f"{place} separate[{number}].roles", "does not name two roles")
+    _check_names(roster, place)
     return roster
 
 
@@ -4245,6 +4274,8 @@ def _check_key(key: Key, place: str) -> None:
         raise Malformed(place, "lacks an id, a person or a role")
     if key.scheme == "ed25519" and not _is_hex(key.public, ed25519.PUBLIC_BYTES):
         raise Malformed(f"{place}.public", "is not 64 hex digits")
+    if key.scheme == "ed25519" and ed25519.is_weak(bytes.fromhex(key.public)):
+        raise Malformed(f"{place}.public", "is a key by which anybody could sign")
     try:
         begins = milliseconds(key.valid_from)
         ends = None if key.valid_until is None else milliseconds(key.valid_until)
@@ -4259,6 +4290,71 @@ def _is_hex(text: str, size: int) -> bool:
         return len(text) == 2 * size and bytes.fromhex(text).hex() == text
     except ValueError:
         return False
+
+
+_LOOK_ALIKES = str.maketrans(
+    "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u0501\u051b\u051d\u04bb\u0432\u043a"
+    "\u043c\u043d\u0442\u03b1\u03b5\u03b9\u03ba\u03bd\u03bf\u03c1\u03c4\u03c5\u03c7\u0131",
+    "aeopcyxijsdqwhbkmhtaeikvoptuxi",
+)
+"""Letters of other scripts that are drawn as a Latin one, small ones; what they are drawn as."""
+
+
+def _check_names(roster: Roster, place: str) -> None:
+    """People are counted by their names and roles found by theirs, so each has one spelling."""
+    for where, name in _names(roster):
+        if unicodedata.normalize("NFC", " ".join(name.split())) != name or not name.isprintable():
+            raise Malformed(f"{place} {where}", "has odd spaces, or letters that do not show")
+    people: dict[str, str] = {}
+    for number, key in enumerate(roster.key):
+        other = people.setdefault(_drawn(key.person), key.person)
+        if other != key.person:
+            problem = "looks like another person of this file, and is spelled otherwise"
+            raise Malformed(f"{place} key[{number}].person", problem)
+
+
+def _names(roster: Roster) -> Iterator[tuple[str, str]]:
+    for number, key in enumerate(roster.key):
+        yield from ((f"key[{number}]", name) for name in (key.id, key.person, *key.roles))
+    yield from (("waive", name) for name in roster.waive)
+    yield from (("threshold", rule.role) for rule in roster.threshold)
+    yield from (("separate", name) for rule in roster.separate for name in rule.roles)
+
+
+def _drawn(name: str) -> str:
+    """What a name looks like on a screen, as far as its letters are known to be drawn alike."""
+    return unicodedata.normalize("NFKC", name).casefold().translate(_LOOK_ALIKES)
+
+
+def _material(key: Key) -> bytes:
+    """The number that makes a public key what it is, however it is written down.
+
+    An Ed25519 key as hex or as OpenPGP has it, the modulus of an RSA key, one coordinate of a point
+    on a curve: with the same number, the same person signs.
+    """
+    text = key.public
+    try:
+        if text.lstrip().startswith("{"):
+            numbers = codec.parse(text.encode())
+            return _tail(bytes.fromhex(str(numbers.get("n") or numbers.get("q"))))
+        if "-----BEGIN" not in text:
+            return _tail(bytes.fromhex(text))
+        body = [line for line in text.splitlines() if not line.startswith("-----")]
+        return _of_der(base64.b64decode("".join("".join(body).split()), validate=True))
+    except ValueError:
+        return text.encode("utf-8", "surrogatepass")
+
+
+def _of_der(data: bytes) -> bytes:
+    """RSA ends with its exponent behind the modulus, a point with one coordinate or both."""
+    for size in range(1, 9):
+        if data[-size - 2 : -size] == bytes((2, size)):
+            return _tail(data[: -size - 2])
+    return data[-64:-32] if data[-65:-64] == b"\4" else _tail(data)
+
+
+def _tail(data: bytes) -> bytes:
+    return data[-ed25519.PUBLIC_BYTES :]
 
 
 def may(key: Key, role: str, utc: str) -> str:
@@ -4300,6 +4396,8 @@ def signers(envelope: Envelope, roster: Roster, check: Check = check_ed25519) ->
         key = by_id.get(signature.keyid)
         if key is None:
             refused.append(f"key {signature.keyid:.16} is not in the trust file")
+            continue
+        if key.id in good:
             continue
         answer = check(key, message, signature.sig)
         if answer is None:
@@ -4580,16 +4678,18 @@ def read_log(data: bytes) -> Log:
     """
     entries: list[Entry] = []
     problems: list[str] = []
-    lines = data.split(b"\n")
-    if lines[-1]:
-        problems.append(f"line {len(lines)} is cut off")
-    for line in lines[:-1]:
-        place = f"line {len(entries) + 1}"
+    start = 0
+    while start < len(data):
+        place, end = f"line {len(entries) + 1}", data.find(b"\n", start)
+        if end < 0:
+            problems.append(f"{place} is cut off")
+            break
         try:
-            entries.append(_entry(line, entries, place))
+            entries.append(_entry(data[start:end], entries, place))
         except Malformed as error:
             problems.append(f"{error.place}: {error.problem}, and nothing after it is heard")
             break
+        start = end + 1
     return Log(tuple(entries), tuple(problems), _root(entries))
 
 
@@ -4664,7 +4764,8 @@ def slice_digest(gate: int, entries: Sequence[Entry], plan: Plan, decision: Deci
     those back is one more: nobody returns to what was approved by adding a line. Another approval
     changes nothing. `entries` are those that are `visible` at the instant.
     """
-    signals = [signal for signal in plan.signals if signal.gate == gate]
+    listed = {name for item in plan.gates if item.id == gate for name in item.signals}
+    signals = [item for item in plan.signals if item.gate == gate or item.id in listed]
     names = {signal.id for signal in signals}
     decided = [item for item in judge.without_words(decision).signals if item.id in names]
     touching: list[str] = []
@@ -4746,6 +4847,7 @@ from evidence.model import (
     Facts,
     Plan,
     Signal,
+    SignalDecision,
 )
 from evidence.roster import Check, Roster, check_ed25519
 from evidence.signoff import (
@@ -4755,9 +4857,11 @@ from evidence.signoff import (
     Entry,
     Log,
     Page,
+    Record,
     Waiver,
     Withdrawal,
     Withholding,
+    statement_of,
 )
 from evidence.slices import SKEW_MS, slice_digest, visible
 
@@ -4859,22 +4963,33 @@ def decide(
 def _passes(case: Case, decision: Decision, brought: Brought) -> bool:
     """Whether all that is red is waived: signals, and required cells that only they speak of."""
     plan = case.plan
+    names = [signal.id for signal in plan.signals]
+    asked = {name for gate in plan.gates for name in gate.signals}
+    if len(set(names)) != len(names) or not asked <= set(names):
+        return False  # nobody can waive what the plan does not have, or has twice
     waived = {item.signal for item in brought.waived}
     red = {signal.id for signal in decision.signals if signal.status != "GO"}
     if not waived or not red <= waived:
         return False
     if any(judge.tree_blockers(plan, case.facts)) or not all(gate.signals for gate in plan.gates):
         return False
+    before = {item.id: item for item in case.decision.signals}
     excused = {
         name
         for signal in plan.signals
         if signal.id in waived
-        for condition in signal.conditions
-        for name in getattr(condition, "cells", ())
+        for number in _open(before.get(signal.id))
+        for name in getattr(signal.conditions[number], "cells", ())
     }
     required = {cell.id for cell in plan.cells if cell.required}
     failed = {cell.cell for cell in decision.cells if cell.cell in required and not cell.passed}
     return bool(plan.gates) and failed <= excused
+
+
+def _open(decided: SignalDecision | None) -> set[int]:
+    """The numbers of the conditions of a signal that are not met."""
+    conditions = decided.conditions if decided else ()
+    return {number for number, item in enumerate(conditions) if item.answer != "met"}
 
 
 # --- the scale ------------------------------------------------------------------------------------
@@ -4891,7 +5006,7 @@ class _Scale:
     held: dict[str, set[str]] = field(default_factory=dict)
     slices: dict[int, str] = field(default_factory=dict)
     refusals: dict[int, tuple[Standing, str] | None] = field(default_factory=dict)
-    latest_ms: int = 0
+    gone: dict[str, Entry] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.as_of_ms = milliseconds(self.case.as_of)
@@ -4901,22 +5016,45 @@ class _Scale:
         self.signals = {signal.id: signal for signal in self.case.plan.signals}
         for person in self.case.runners:
             self.held.setdefault(person, set()).add(roster.RUNNER)
-        self.gone = {
-            entry.record.entry: entry
-            for entry in self.log.entries
-            if isinstance(entry.record, Withdrawal) and not self._refusal(entry)
-        }
+        self._look_at_order()
+        for entry in self.log.entries:
+            taken = self.numbers.get(getattr(entry.record, "entry", ""))
+            if taken and not self.refusals[entry.number] and self._may_take_back(entry, taken):
+                self.gone.setdefault(taken.digest, entry)
 
     def put(self, entry: Entry) -> None:
         """Weigh one entry, in the light of those before it."""
-        standing, reason = self._refusal(entry) or self._standing(entry)
+        standing, reason = self.refusals[entry.number] or self._standing(entry)
+        if standing == "counts" and isinstance(entry.record, _ACTS):
+            other = self._kept_apart(entry.record)
+            if other:
+                standing = "refused"
+                reason = f"{entry.record.person} already acts as {other}, which is kept apart"
+            else:
+                self.held.setdefault(entry.record.person, set()).add(entry.record.role)
         self.weights[entry.number] = Weight(entry, standing, reason)
 
-    def _refusal(self, entry: Entry) -> tuple[Standing, str] | None:
-        """Why an entry is not heard at all; signatures are slow to check, so each is once."""
-        if entry.number not in self.refusals:
-            self.refusals[entry.number] = self._refused(entry)
-        return self.refusals[entry.number]
+    def _kept_apart(self, record: Record) -> str:
+        """A role that this person acts in and that is kept apart from the entry's; or nothing."""
+        held = sorted(self.held.get(record.person, ()))
+        return next((other for other in held if self.case.roster.apart(record.role, other)), "")
+
+    def _look_at_order(self) -> None:
+        """Why entries are not heard at all; signatures are slow to check, so each is once.
+
+        Times never run backwards along the log, whatever the instant: what was dated back counts
+        at no instant. Only signed lines tell the time.
+        """
+        latest_ms = 0
+        for entry in self.log.entries:
+            refusal = self._refused(entry)
+            if refusal is None or refusal[0] == "not yet":
+                signed_ms = milliseconds(entry.record.signed_utc)
+                if signed_ms < latest_ms - SKEW_MS:
+                    refusal = "refused", "it says that it was signed before the line before it"
+                elif entry.envelope.signatures:
+                    latest_ms = max(latest_ms, signed_ms)
+            self.refusals[entry.number] = refusal
 
     def _refused(self, entry: Entry) -> tuple[Standing, str] | None:
         record, case = entry.record, self.case
@@ -4925,6 +5063,8 @@ class _Scale:
             return "refused", f"it is about {at.audit}/{at.label}"
         if at.final_root != case.final_root:
             return "refused", "it is about another run: the final root is not this one's"
+        if entry.envelope.payload != statement_of(record, case.plan, case.decision_sha256):
+            return "refused", "its statement is about something else than the entry in it"
         try:
             signed_ms = milliseconds(record.signed_utc)
             for name in ("from_utc", "until_utc", "expires_utc", "review_utc"):
@@ -4934,11 +5074,11 @@ class _Scale:
             return "refused", str(error)
         if signed_ms < self.begins_ms - SKEW_MS:
             return "refused", "it was signed before the run ended"
-        if signed_ms > self.as_of_ms + SKEW_MS:
+        is_signed = entry.envelope.signatures or not isinstance(record, Attachment)
+        refusal = self._signature(entry) if is_signed else None  # its approval is signed
+        if refusal is None and signed_ms > self.as_of_ms + SKEW_MS:
             return "not yet", f"it was signed at {record.signed_utc}, after this instant"
-        if isinstance(record, Attachment) and not entry.envelope.signatures:
-            return None  # its approval is signed
-        return self._signature(entry)
+        return refusal
 
     def _signature(self, entry: Entry) -> tuple[Standing, str] | None:
         record = entry.record
@@ -4955,13 +5095,8 @@ class _Scale:
 
     def _standing(self, entry: Entry) -> tuple[Standing, str]:
         record = entry.record
-        signed_ms = milliseconds(record.signed_utc)
-        if signed_ms < self.latest_ms - SKEW_MS:
-            return "refused", "it says that it was signed before the line before it"
-        if entry.envelope.signatures:
-            self.latest_ms = max(self.latest_ms, signed_ms)
         taker = self.gone.get(entry.digest)
-        if taker and not isinstance(record, Withdrawal) and self._may_take_back(taker, entry):
+        if taker and not isinstance(record, Withdrawal):
             return "withdrawn", f"taken back by {taker.record.person}"
         match record:
             case Approval():
@@ -5014,13 +5149,9 @@ class _Scale:
                 return "refused", why
         if record.expires_utc and _past(record.expires_utc, self.as_of_ms):
             return "expired", f"it expired at {record.expires_utc}"
-        for other in sorted(self.held.get(record.person, ())):
-            if case.roster.apart(record.role, other):
-                return "refused", f"{record.person} already acts as {other}, which is kept apart"
         fresh = self.fresh_gates(record)
         if record.gates and not fresh:
             return "suspect", "every gate that it covers has changed since"
-        self.held.setdefault(record.person, set()).add(record.role)
         stale = [seen.gate for seen in record.gates if seen.gate not in fresh]
         changed = ", ".join(f"gate {gate}" for gate in stale)
         return "counts", f"{changed} changed since and needs another look" if stale else ""
@@ -5037,7 +5168,8 @@ class _Scale:
 
     def fresh_gates(self, record: Approval) -> set[int]:
         """The gates of an approval that are still as they were shown."""
-        return {seen.gate for seen in record.gates if self._slice(seen.gate) == seen.digest}
+        seen = {item.gate: item.digest for item in record.gates}
+        return {gate for gate, digest in seen.items() if digest and self._slice(gate) == digest}
 
     def _slice(self, gate: int) -> str:
         case = self.case
@@ -5094,7 +5226,7 @@ class _Scale:
         return "counts", f"until {record.until_utc}"
 
     def let_go(self, brought: Brought) -> None:
-        """Call waivers unused whose signals are GO with what people brought."""
+        """Let waivers go whose signals are GO with what people brought, or fail at more by now."""
         counting = [
             (weight, weight.entry.record.signal)
             for weight in self.weights.values()
@@ -5104,11 +5236,16 @@ class _Scale:
             return
         case = self.case
         decision = judge.decide(case.plan, case.facts, case.as_of, brought)
-        closed = {signal.id for signal in decision.signals if signal.status == "GO"}
+        before = {signal.id: signal for signal in case.decision.signals}
+        now = {signal.id: signal for signal in decision.signals}
         for weight, signal in counting:
-            if signal in closed:
+            more = sorted(_open(now[signal]) - _open(before.get(signal)))
+            if now[signal].status == "GO":
                 why = f"{signal} does not fail"
                 self.weights[weight.entry.number] = Weight(weight.entry, "unused", why)
+            elif more:
+                why = f"{signal} now fails at more: {now[signal].conditions[more[0]].reason}"
+                self.weights[weight.entry.number] = Weight(weight.entry, "changed", why)
 
     # --- facts for the judge ---
 
@@ -5224,6 +5361,8 @@ def _waived(entry: Entry, waiver: Waiver) -> Waived:
     return Waived(waiver.signal, entry.digest, person, role, waiver.until_utc, waiver.reason)
 
 
+_ACTS = (Approval, Carry, Waiver, Withholding)
+"""What a person does in a role: roles that are kept apart are so for all of it."""
 _ANSWERS: Mapping[Standing, Answer] = {
     "refused": "broken",
     "unchecked": "broken",
@@ -5241,10 +5380,10 @@ def _past(utc: str, as_of_ms: int) -> bool:
 
 
 def with_roster_of_now(weighed: Weighed, book: Roster, now: str) -> Iterable[str]:
-    """Yield a warning for each approval that counts as of its signing and is none as of now."""
+    """Yield a warning for what counts as of its signing and could not be signed now."""
     for weight in weighed.weights:
         record = weight.entry.record
-        if isinstance(record, Approval) and weight.standing == "counts":
+        if isinstance(record, _ACTS) and weight.standing == "counts":
             keys = [key for key in book.key if key.person == record.person]
             if all(roster.may(key, record.role, now) for key in keys):
                 yield f"{record.person} no longer holds the role {record.role}; it was held then"
@@ -5299,13 +5438,13 @@ _RULES = tuple(
             False,
         ),
         (rf"{_BEFORE}{_CLOCK}{_ZONE}(?!:)", "<time>", False),
-        (r"(?<![\w.])1[5-9]\d{8}\.\d+(?!\w)", "<time>", False),
-        (rf"(?<![\w.]){_NUMBER} ?(?:[kMGT]?i?B|[a-zA-Z]{{2,12}})/s(?!\w)", "<rate>", False),
-        (r"(?<![\w.:])\d+:\d\d:\d\d(?:\.\d+)?(?![\w:])", "<duration>", False),
-        (r"(?<![\w.])(?:\d+h ?)?\d+m ?\d+(?:\.\d+)?s(?!\w)", "<duration>", False),
-        (r"(?<![\w.])\d+h ?\d+m(?!\w)", "<duration>", False),
-        (rf"(?<![\w.]){_NUMBER} ?{_UNIT}(?![\w/])", "<duration>", False),
-        (rf"(?<![\w.]){_NUMBER} {_LONG_UNIT}(?![\w/])", "<duration>", False),
+        (r"(?<![\w./])1[5-9]\d{8}\.\d+(?!\w)", "<time>", False),
+        (rf"(?<![\w./]){_NUMBER} ?(?:[kMGT]?i?B|[a-zA-Z]{{2,12}})/s(?!\w)", "<rate>", False),
+        (r"(?<![\w.:/])\d+:\d\d:\d\d(?:\.\d+)?(?![\w:])", "<duration>", False),
+        (r"(?<![\w./])(?:\d+h ?)?\d+m ?\d+(?:\.\d+)?s(?!\w)", "<duration>", False),
+        (r"(?<![\w./])\d+h ?\d+m(?!\w)", "<duration>", False),
+        (rf"(?<![\w./]){_NUMBER} ?{_UNIT}(?![\w/])", "<duration>", False),
+        (rf"(?<![\w./]){_NUMBER} {_LONG_UNIT}(?![\w/])", "<duration>", False),
         (
             r"((?<![a-z])(?:elapsed|took|duration|time)[\"']?(?: ?[=:] ?| )[\"']?)"
             r"\d+\.\d+(?![\w.])",
@@ -5413,11 +5552,11 @@ from evidence.model import (
 )
 
 Tail = Callable[[str], bytes]
-"""The end of the log of a cell's last attempt; empty where there is none."""
+"""What `window` gives of the log of a cell's last attempt; empty where there is none."""
 TAIL_BYTES = 256 * 1024
-"""Bytes at the end of a log in which a failure is looked for."""
-LINES_MAX = 200
-"""Lines that tell of a failure; more of them say nothing new."""
+"""Bytes at the end of a log of which every line is looked at."""
+EARLIER_LINES_MAX = 2_000
+"""Different telling lines before them that are read as words; more of them count byte for byte."""
 LAST_LINES = 5
 """Lines taken from the end of a log in which none tells of a failure."""
 
@@ -5426,6 +5565,8 @@ _TELLING = re.compile(
     r"|denied|refused|not found|no such|undefined|unexpected|violat\w+|E )(?![a-z])"
     r"|[A-Z]\w+(?:Error|Exception|Warning)\b"
 )
+_TELLING_BYTES = re.compile(_TELLING.pattern.encode())
+_COLOURS = re.compile(rb"\x1b\[[0-9;]*m")
 _COUNT = re.compile(r"(?<![\w.])\d+(?= (?:passed|skipped|deselected|warnings?|tests?|files?|ok)\b)")
 
 
@@ -5482,9 +5623,33 @@ def _asked(fact: MetricFact, condition: MetricWithin) -> bool:
 
 def telling_lines(log: bytes) -> list[str]:
     """Return the lines of a log that tell of a failure, without noise, each once and sorted."""
-    said = [_COUNT.sub("<n>", line) for line in normalise.lines(log[-TAIL_BYTES:])]
+    said = [_COUNT.sub("<n>", line) for line in normalise.lines(log)]
     found = sorted({line for line in said if _TELLING.search(line)})
-    return found[:LINES_MAX] if found else said[-LAST_LINES:]
+    return found or said[-LAST_LINES:]
+
+
+def window(blocks: Iterable[bytes]) -> bytes:
+    """Return what of a log can tell of a failure: its end, and the telling lines before that.
+
+    Nobody hides a failure by writing much behind it. Memory: the longest line, and what is kept.
+    """
+    early: dict[bytes, None] = {}
+    more = chain.new_sha256()
+    kept, is_more = b"", False
+    for block in blocks:
+        kept += block
+        cut = kept.rfind(b"\n", 0, max(0, len(kept) - TAIL_BYTES)) + 1
+        for line in kept[:cut].split(b"\n"):
+            if line in early or not _TELLING_BYTES.search(_COLOURS.sub(b"", line)):
+                continue
+            if len(early) < EARLIER_LINES_MAX:
+                early[line] = None
+            else:
+                is_more = True
+                more.update(line + b"\n")
+        kept = kept[cut:]
+    told = [*early, *([b"error: more, " + more.hexdigest().encode()] if is_more else [])]
+    return b"".join(line + b"\n" for line in told) + kept
 
 
 def last_logs(attempts: Iterable[Attempt]) -> dict[str, str]:
@@ -5499,15 +5664,7 @@ def last_logs(attempts: Iterable[Attempt]) -> dict[str, str]:
 def tail_of(attempts: Sequence[Attempt], blocks: Callable[[str], Iterator[bytes]]) -> Tail:
     """Return a `Tail` over the logs of a bundle, read block by block."""
     logs = last_logs(attempts)
-
-    def tail(cell: str) -> bytes:
-        kept = b""
-        if cell in logs:
-            for block in blocks(logs[cell]):
-                kept = (kept + block)[-TAIL_BYTES:]
-        return kept
-
-    return tail
+    return lambda cell: window(blocks(logs[cell])) if cell in logs else b""
 ''',
 )
 
@@ -5538,6 +5695,7 @@ from evidence import (
     codec,
     dsse,
     fingerprint,
+    judge,
     layout,
     roster,
     seal,
@@ -5649,15 +5807,20 @@ def case_of(
     *,
     check: Check = roster.check_ed25519,
 ) -> weigh.Case:
-    """Return what a run's sign-off log is weighed against, at an instant."""
+    """Return what a run's sign-off log is weighed against, at an instant.
+
+    Raises:
+        Malformed: the facts hold a time that is none.
+    """
     tail = fingerprint.tail_of(run.run.attempts, bundle.blocks)
     by_id = {signal.id: signal for signal in run.plan.signals}
+    decision = _decided(run)
     known: dict[str, str] = {}
 
     def failure(signal: str) -> str:
         if signal not in known:
             known[signal] = fingerprint.fingerprint(
-                by_id[signal], run.plan, run.facts, run.decision, tail
+                by_id[signal], run.plan, run.facts, decision, tail
             )
         return known[signal]
 
@@ -5676,7 +5839,7 @@ def case_of(
     return weigh.Case(
         plan=run.plan,
         facts=run.facts,
-        decision=run.decision,
+        decision=decision,
         decision_sha256=run.decision_sha256,
         final_root=run.final_root,
         pages=run.pages,
@@ -5689,6 +5852,14 @@ def case_of(
         runners=runners,
         leaves=leaves,
     )
+
+
+def _decided(run: Sealed) -> Decision:
+    """The decision that plan and facts imply: the one in a bundle may say anything."""
+    try:
+        return judge.decide(run.plan, run.facts)
+    except ValueError as error:
+        raise Malformed(layout.FACTS, f"cannot be judged: {error}") from error
 
 
 def proofs(layer: Source, log: signoff.Log) -> Iterator[Carried]:
@@ -5805,7 +5976,7 @@ def _log(layer: Source) -> tuple[signoff.Log, list[Finding]]:
     log, findings, names = signoff.read_log(b""), [], set(layer.names())
     try:
         if layout.SIGN_OFF_LOG in names:
-            log = signoff.read_log(layer.read(layout.SIGN_OFF_LOG))
+            log = read_log(layer)
             findings = [Finding(layout.SIGN_OFF_LOG, problem) for problem in log.problems]
         if layout.SIGN_OFF_CHECKPOINT in names:
             kept = layer.read(layout.SIGN_OFF_CHECKPOINT)
@@ -5814,6 +5985,20 @@ def _log(layer: Source) -> tuple[signoff.Log, list[Finding]]:
     except Malformed as error:
         return log, [Finding(error.place, error.problem)]
     return log, findings
+
+
+def read_log(layer: Source) -> signoff.Log:
+    """Return the log in a sign-off folder.
+
+    Raises:
+        Malformed: no regular file, or one larger than `signoff.LOG_BYTES_MAX`.
+    """
+    data = bytearray()
+    for block in layer.blocks(layout.SIGN_OFF_LOG):
+        data += block
+        if len(data) > signoff.LOG_BYTES_MAX:
+            raise Malformed(layout.SIGN_OFF_LOG, f"is larger than {signoff.LOG_BYTES_MAX} bytes")
+    return signoff.read_log(bytes(data))
 
 
 def _runner_step(layer: Source, run: Sealed, book: Roster, check: Check) -> Step:

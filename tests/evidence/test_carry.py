@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evidence import carry, codec, model, subject
+from evidence import carry, chain, codec, model, subject
 from evidence.carry import Carried, Evidence
 from evidence.codec import Malformed
 from tests.evidence.kernel_kit import LATER, UTC, any_of, make_facts, make_plan, ran
@@ -107,7 +107,7 @@ def evidence(
     )
     facts = make_facts(*attempts, subject_after=digest)
     found = carry.files_of(plan, raw_commit + raw, "objects")
-    return Evidence(plan, run, facts, "cd" * 32, found)
+    return Evidence(plan, run, facts, chain.sha256(label.encode()), found)
 
 
 def carried(old: Evidence, new: Evidence, as_of: str = NOW) -> Carried:

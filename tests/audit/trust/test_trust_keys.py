@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import unicodedata
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,7 @@ pytest.importorskip("securesystemslib", reason=MISSING)
 pytest.importorskip("cryptography", reason=MISSING)
 
 FROM = "2026-01-01T00:00:00Z"
-BARE = Key("0" * 64, "Ada <ada@example.org>", ("SRE",), "ed25519", "0" * 64, FROM)
+BARE = Key("0" * 64, "Ada <ada@example.org>", ("SRE",), "ed25519", "58" + "66" * 31, FROM)
 
 
 def make(path: Path, passphrase: bytes | None = None) -> keys.Signer:
@@ -470,7 +471,8 @@ def test_a_name_comes_back_or_is_refused(person: str) -> None:
     try:
         added = keys.check_entry(key, None)
     except Invalid:
-        assert not person.isprintable()
+        one_spelling = unicodedata.normalize("NFC", " ".join(person.split()))
+        assert not person.isprintable() or person != one_spelling
     else:
         assert roster.read(added).key == (key,)
 
