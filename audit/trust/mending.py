@@ -269,20 +269,29 @@ def _finished(signal: Signal) -> Signal:
 
 
 def excused(world: World) -> frozenset[str]:
-    """Return the cells that waived signals speak of: a waiver lets them pass along with it."""
+    """Return the cells of the conditions for which signals are waived: they pass along with them.
+
+    What was open when the run was sealed counts, as it does in `weigh`: a waiver says nothing of
+    a condition that held then.
+    """
     waived = {item.signal for item in world.brought.waived}
+    sealed = replace(world, brought=NOTHING, as_of="").decide() if waived else None
     return frozenset(
         name
-        for signal, condition in conditions_of(world.plan)
+        for signal, told in zip(world.plan.signals, sealed.signals if sealed else (), strict=False)
         if signal.id in waived
+        for condition, answer in zip(signal.conditions, told.conditions, strict=True)
+        if answer.answer != "met"
         for name in getattr(condition, "cells", ())
     )
 
 
-def let_pass(world: World) -> World:
-    """Return the world in which waived signals are closed: only to see what is open beside them."""
+def let_pass(world: World, names: frozenset[str]) -> World:
+    """Return the world in which waived signals are closed and the excused cells may fail.
+
+    Only to see what is open beside them.
+    """
     waived = {item.signal for item in world.brought.waived}
-    names = excused(world)
     signals = tuple(
         replace(_finished(item), conditions=(_CLOSED,)) if item.id in waived else item
         for item in world.plan.signals

@@ -193,7 +193,7 @@ def _beyond(
 ) -> tuple[str, ...]:
     """What blocks when all is mended."""
     done = mended(world, {cause for need in needs for cause in need.choice}, hearing)
-    return (done if strict_waivers else let_pass(done)).decide().blockers
+    return (done if strict_waivers else let_pass(done, excused(world))).decide().blockers
 
 
 def of_gate(world: World, needs: Iterable[Need], gate: int) -> list[Need]:
