@@ -26,5 +26,5 @@ def milliseconds(utc: str) -> int:
 def utc_of(at_ms: int) -> str:
     """Return the RFC 3339 text of an instant in milliseconds since 1970, fractions only if any."""
     moment = _EPOCH + timedelta(milliseconds=at_ms)
-    text = moment.strftime("%Y-%m-%dT%H:%M:%S")
+    text = moment.replace(microsecond=0, tzinfo=None).isoformat()
     return f"{text}.{at_ms % 1000:03d}Z" if at_ms % 1000 else f"{text}Z"

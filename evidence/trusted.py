@@ -195,7 +195,8 @@ def proofs(layer: Source, log: signoff.Log) -> Iterator[Carried]:
         if isinstance(entry.record, Carry):
             with contextlib.suppress(Malformed):
                 data = layer.read(f"{layout.CARRIED}/{entry.record.proof}")
-                yield codec.read(Carried, data, layout.CARRIED)
+                if chain.sha256(data) == entry.record.proof:
+                    yield codec.read(Carried, data, layout.CARRIED)
 
 
 def _digest_of(layer: Source, name: str) -> str:

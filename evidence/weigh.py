@@ -358,7 +358,7 @@ class _Scale:
         if not any(record.artifact == condition.artifact for condition in asked):
             return "orphan", f"no external condition of {record.signal} asks for {record.artifact}"
         found = self.case.attached(record.sha256)
-        if found != record.sha256:
+        if not found or found != record.sha256:
             return "refused", "the attached file is gone" if not found else "the file was changed"
         if record.expires_utc and _past(record.expires_utc, self.as_of_ms):
             return "expired", f"it expired at {record.expires_utc}"

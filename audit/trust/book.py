@@ -339,7 +339,7 @@ def keep(book: Book, file: Path) -> tuple[str, int]:
     with _regular(file) as source:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with partial.open("wb") as stream:
+            with archive.fresh(partial) as stream:
                 digest, size = _copied(source, stream, file)
                 stream.flush()
                 os.fsync(stream.fileno())

@@ -519,7 +519,7 @@ def milliseconds(utc: str) -> int:
 def utc_of(at_ms: int) -> str:
     """Return the RFC 3339 text of an instant in milliseconds since 1970, fractions only if any."""
     moment = _EPOCH + timedelta(milliseconds=at_ms)
-    text = moment.strftime("%Y-%m-%dT%H:%M:%S")
+    text = moment.replace(microsecond=0, tzinfo=None).isoformat()
     return f"{text}.{at_ms % 1000:03d}Z" if at_ms % 1000 else f"{text}Z"
 ''',
 )
@@ -5183,7 +5183,7 @@ class _Scale:
         if not any(record.artifact == condition.artifact for condition in asked):
             return "orphan", f"no external condition of {record.signal} asks for {record.artifact}"
         found = self.case.attached(record.sha256)
-        if found != record.sha256:
+        if not found or found != record.sha256:
             return "refused", "the attached file is gone" if not found else "the file was changed"
         if record.expires_utc and _past(record.expires_utc, self.as_of_ms):
             return "expired", f"it expired at {record.expires_utc}"
@@ -5868,7 +5868,8 @@ def proofs(layer: Source, log: signoff.Log) -> Iterator[Carried]:
         if isinstance(entry.record, Carry):
             with contextlib.suppress(Malformed):
                 data = layer.read(f"{layout.CARRIED}/{entry.record.proof}")
-                yield codec.read(Carried, data, layout.CARRIED)
+                if chain.sha256(data) == entry.record.proof:
+                    yield codec.read(Carried, data, layout.CARRIED)
 
 
 def _digest_of(layer: Source, name: str) -> str:

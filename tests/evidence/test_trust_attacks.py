@@ -10,11 +10,25 @@ from typing import Any
 
 import pytest
 
-from evidence import chain, codec, dsse, ed25519, fingerprint, judge, model, roster, signoff, weigh
+from evidence import (
+    carry,
+    chain,
+    codec,
+    dsse,
+    ed25519,
+    fingerprint,
+    instant,
+    judge,
+    model,
+    roster,
+    signoff,
+    weigh,
+)
 from evidence.codec import Malformed
 from evidence.dsse import Envelope, Signature
 from evidence.roster import Key, Roster, Separate, Threshold
 from tests.evidence import sign_kit as kit
+from tests.evidence import test_carry as carry_kit
 from tests.evidence.sign_kit import ADA, BEGIN, BOB, DAY_1, DAY_2, DAY_9, EVE, Book, standings
 from tests.records import make_cell, make_signal
 
@@ -587,3 +601,35 @@ def test_the_digest_of_a_line_covers_its_signatures() -> None:
     log = signoff.read_log(bare + rest)
     assert log.size == 1
     assert chain.sha256(bare[:-1]) != first.digest
+
+
+# --- artifacts ------------------------------------------------------------------------------------
+
+
+def test_a_file_that_is_not_there_does_not_have_the_digest_of_nothing() -> None:
+    book = Book()
+    book.attach(sha256="")
+    book.approve(ADA)
+    assert standings(book.weighed()) == ["refused", "counts"]
+    assert book.statuses()["drilled"] == "BLOCKED-EXTERNAL"
+
+
+@pytest.mark.parametrize("year", ["0001", "0099", "0999", "1969", "9999"])
+def test_every_year_is_written_with_four_digits(year: str) -> None:
+    for text in (f"{year}-01-01T00:00:00Z", f"{year}-12-31T23:59:59.007Z"):
+        assert instant.utc_of(instant.milliseconds(text)) == text
+
+
+# --- carried evidence -----------------------------------------------------------------------------
+
+
+def test_a_proof_that_leaves_something_out_is_broken() -> None:
+    run, old = carry_kit.new(), carry_kit.evidence(carry_kit.BASE)
+    proof = carry.carry(old, run, "tests", carry_kit.NOW)
+    assert carry.holds(proof, run, carry_kit.NOW)[0] == "met"
+    for forged in (
+        replace(proof, run="another"),
+        replace(proof, differing_count=1),
+        replace(proof, old=replace(proof.old, final_root=run.final_root)),
+    ):
+        assert carry.holds(forged, run, carry_kit.NOW)[0] == "broken"
