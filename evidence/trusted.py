@@ -278,16 +278,21 @@ def verify_trust(
     *,
     check: Check = roster.check_ed25519,
     withheld: Iterable[Withheld] = (),
+    kept: bytes = b"",
 ) -> Report:
     """Return what steps 12 to 14 find. The bundle itself was verified before.
 
-    `withheld` is what that found taken out: somebody who may has to have signed for it.
+    `withheld` is what that found taken out: somebody who may has to have signed for it. `kept` is a
+    checkpoint of the log that was kept where nobody else writes: a log that has not come as far, or
+    was another one then, is named.
 
     Raises:
         Malformed: a record of the bundle cannot be read.
     """
     run = records(bundle)
     log, log_findings = _log(layer)
+    if kept and (problem := signoff.checkpoint_problem(kept, log)):
+        log_findings.append(Finding("the checkpoint that was kept", problem))
     case = case_of(run, bundle, layer, book, as_of, check=check)
     weighed = weigh.weigh(log, case)
     decision, verdict = weigh.decide(case, weighed)

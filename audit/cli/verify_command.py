@@ -47,6 +47,13 @@ UNPACKED_BYTES_MAX = 64 << 30
     metavar="DIR",
     help="The sign-off folder, where it does not lie beside the run.",
 )
+@click.option(
+    "--expect-log",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    metavar="FILE",
+    help="A log.checkpoint that you kept: lines that were taken off the log since are missed.",
+)
 def command(
     run: str,
     repo: Path,
@@ -55,6 +62,7 @@ def command(
     as_of: str,
     trust: Path | None,
     sign_off: Path | None,
+    expect_log: Path | None,
 ) -> int:
     """Check that a bundle is whole, complete and rightly judged.
 
@@ -66,7 +74,7 @@ def command(
     Examples:
       arco-audit verify
       arco-audit verify release_evidence/1.0/head --expect-root 5e88…
-      arco-audit verify --trust ~/trust/arco.toml
+      arco-audit verify --trust ~/trust/arco.toml --expect-log ~/trust/log.checkpoint
     """
     if expect_root and not _is_root(expect_root):
         raise Invalid(
@@ -74,12 +82,26 @@ def command(
             next_step="copy it from the output of the run, or from its checkpoint's plan-root line",
         )
     at = signing.instant(as_of) if as_of else ""
+    kept = _kept(expect_log, trust) if expect_log else b""
     if os.path.isfile(run):  # pathlib raises where a name is too long
         with tempfile.TemporaryDirectory(prefix="arco-audit-") as place:
             folder = _unpacked(Path(run), Path(place))
-            return _verify(folder, expect_root, as_json, trust, sign_off, at)
+            return _verify(folder, expect_root, as_json, trust, sign_off, at, kept)
     folder = options.run_folder(repo, None, run)
-    return _verify(folder, expect_root, as_json, trust, sign_off, at)
+    return _verify(folder, expect_root, as_json, trust, sign_off, at, kept)
+
+
+def _kept(path: Path, trust: Path | None) -> bytes:
+    """The checkpoint of a sign-off log that somebody kept."""
+    if trust is None:
+        raise Invalid("the log is looked at with --trust", next_step="name your trust file")
+    try:
+        return path.read_bytes() or b"-"
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise Invalid(
+            f"cannot be read: {why}", place=str(path), next_step="name a log.checkpoint"
+        ) from error
 
 
 def _is_root(text: str) -> bool:
@@ -93,13 +115,14 @@ def _verify(
     trust: Path | None,
     sign_off: Path | None,
     as_of: str,
+    kept: bytes,
 ) -> int:
     gc.disable()  # records make no cycles, and looking for some costs a fifth of the time
     source = Folder(str(folder))
     layer = Folder(str(sign_off)) if sign_off else sign_off_of(str(folder))
     withheld = trusted.withheld_files(layer) if layer else ()
     report = verifier.verify(source, expect_root=expect_root, each=in_workers, withheld=withheld)
-    weighed = _weighed(source, layer, trust, as_of, report) if trust else None
+    weighed = _weighed(source, layer, trust, as_of, report, kept) if trust else None
     if as_json:
         screen.as_json({**account.value(report, weighed), "bundle": str(folder)})
     else:
@@ -115,7 +138,12 @@ def _verify(
 
 
 def _weighed(
-    source: Folder, layer: Folder | None, trust: Path, as_of: str, report: verifier.Report
+    source: Folder,
+    layer: Folder | None,
+    trust: Path,
+    as_of: str,
+    report: verifier.Report,
+    kept: bytes,
 ) -> trusted.Report | None:
     """What the steps with a trust file find; None where the records cannot be read anyway."""
     from audit.trust import book, keys
@@ -135,6 +163,7 @@ def _weighed(
             as_of or signing.now(),
             check=keys.check_any,
             withheld=report.withheld,
+            kept=kept,
         )
     except Malformed:
         return None

@@ -5951,16 +5951,21 @@ def verify_trust(
     *,
     check: Check = roster.check_ed25519,
     withheld: Iterable[Withheld] = (),
+    kept: bytes = b"",
 ) -> Report:
     """Return what steps 12 to 14 find. The bundle itself was verified before.
 
-    `withheld` is what that found taken out: somebody who may has to have signed for it.
+    `withheld` is what that found taken out: somebody who may has to have signed for it. `kept` is a
+    checkpoint of the log that was kept where nobody else writes: a log that has not come as far, or
+    was another one then, is named.
 
     Raises:
         Malformed: a record of the bundle cannot be read.
     """
     run = records(bundle)
     log, log_findings = _log(layer)
+    if kept and (problem := signoff.checkpoint_problem(kept, log)):
+        log_findings.append(Finding("the checkpoint that was kept", problem))
     case = case_of(run, bundle, layer, book, as_of, check=check)
     weighed = weigh.weigh(log, case)
     decision, verdict = weigh.decide(case, weighed)
@@ -6405,6 +6410,7 @@ def main(words):
     parser.add_argument("--expect-root", metavar="HEX", help="plan root or final root")
     parser.add_argument("--trust", metavar="FILE", help="your trust file: who may sign as what")
     parser.add_argument("--sign-off", metavar="DIR", help="the run's sign-off; default: beside it")
+    parser.add_argument("--expect-log", metavar="FILE", help="a log.checkpoint that you kept")
     parser.add_argument("--as-of", metavar="UTC", help="the instant to weigh at; default: now")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     options = parser.parse_args(words)
@@ -6413,6 +6419,8 @@ def main(words):
     root = options.expect_root
     if root is not None and (len(root) != 64 or set(root.lower()) - set("0123456789abcdef")):
         parser.error("a root has 64 hex digits: --expect-root " + ascii(root[:80]))
+    if options.expect_log is not None and options.trust is None:
+        parser.error("--expect-log is looked at with --trust")
     source = folder.Folder(options.bundle)
     if options.sign_off is None:
         layer = folder.sign_off_of(options.bundle)
@@ -6447,7 +6455,11 @@ def sign_off(options, source, layer, report):
         raise ValueError("its sign-off folder is not there; name it with --sign-off")
     now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     as_of = options.as_of or now
-    return trusted.verify_trust(source, layer, book, as_of, withheld=report.withheld)
+    kept = b""
+    if options.expect_log is not None:
+        with open(options.expect_log, "rb") as stream:
+            kept = stream.read() or b"-"
+    return trusted.verify_trust(source, layer, book, as_of, withheld=report.withheld, kept=kept)
 
 
 if __name__ == "__main__":

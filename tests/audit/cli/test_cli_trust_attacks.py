@@ -123,11 +123,11 @@ def test_a_lock_that_is_a_link_creates_nothing(desk: Desk) -> None:
 @pytest.mark.parametrize("digest", ["../../../keys/secret", "/etc/passwd", "", ".", "a/../b"])
 def test_an_artifact_lies_below_its_folder(desk: Desk, digest: str) -> None:
     desk.key("ada", "SRE")
+    when, name = "2098-01-01T00:00:00Z", "release_evidence/drill.md"
     append(
         desk,
         lambda at: signoff.Attachment(
-            *(at, "ada", "SRE", "2098-01-01T00:00:00Z"),
-            *("G1-001", "release_evidence/drill.md", "../../x", digest, 1),
+            at, "ada", "SRE", when, "G1-001", name, "../../x", digest, bytes=1
         ),
     )
     value = desk.do("status", "--as-of", "2099-01-01T00:00:00Z", "--json").value
@@ -230,6 +230,38 @@ def test_lines_taken_off_the_log_are_missed(desk: Desk) -> None:
     (desk.layer / layout.SIGN_OFF_LOG).write_bytes(first)
     assert desk.do("verify").code == 3
     assert alone(desk).returncode == 3
+
+
+def test_a_checkpoint_that_was_kept_elsewhere_shows_what_is_missing(desk: Desk) -> None:
+    """Whoever takes lines off the log can write the checkpoint beside it again, and not yours."""
+    ada = desk.key("ada", "SRE", "runner")
+    desk.call("attest", "--repo", desk.toy, "--key", ada)
+    assert desk.sign(ada).code == 0
+    note = desk.layer / layout.SIGN_OFF_CHECKPOINT
+    first, first_note = desk.log, note.read_bytes()
+    words = ("--role", "SRE", "--key", ada, "--reason", "too early")
+    assert desk.do("withdraw", "1", *words).code == 0
+    kept = desk.keys / "log.checkpoint"
+    kept.write_bytes(note.read_bytes())
+    assert desk.do("verify", "--expect-log", kept).code == 0
+    assert alone(desk, "--expect-log", kept).returncode == 0
+    (desk.layer / layout.SIGN_OFF_LOG).write_bytes(first)
+    note.write_bytes(first_note)
+    assert desk.do("verify").code == 0
+    said = desk.do("verify", "--expect-log", kept)
+    assert said.code == 3
+    assert "says that the log had 2 lines; 1 of them are there" in said.out
+    assert alone(desk, "--expect-log", kept).returncode == 3
+    assert desk.sign(ada).code == 0  # as many lines, and another one
+    said = desk.do("verify", "--expect-log", kept)
+    assert said.code == 3
+    assert "is over other lines" in said.out
+    for text in (b"", b"x", desk.log):
+        kept.write_bytes(text)
+        assert desk.do("verify", "--expect-log", kept).code == 3
+        assert alone(desk, "--expect-log", kept).returncode == 3
+    refused(desk.do("verify", "--expect-log", desk.keys / "none"))
+    refused(desk.call("verify", desk.run, "--expect-log", kept))
 
 
 @pytest.mark.parametrize("as_of", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
