@@ -104,7 +104,18 @@ def command(
     else:
         done = _by_file(opened, sealed, key, passphrase_file, layout, layout_expires)
     _tell(done, as_json)
+    if key is not None and where.is_file():
+        _warn(opened, sealed, where)
     return READY
+
+
+def _warn(opened: Book, sealed: SealedRun, trust: Path) -> None:
+    """Say already now why `verify --trust` would not count a signature."""
+    from evidence import trusted
+
+    _, refused = trusted.note_signers(opened.layer, opened.sealed, _roster(trust))
+    for why in refused:
+        screen.say(f"warning: by {trust.name} this does not count: {why}", error=True)
 
 
 def _trust_file() -> str:

@@ -292,8 +292,11 @@ def test_a_key_of_another_role_does_not_count(
 def test_a_key_made_after_the_run_did_not_hold_then(
     ran: Path, call: Call, keygen: Call, tmp_path: Path
 ) -> None:
-    call("attest", "--repo", ran, "--key", keygen("ada", since="2999-01-01T00:00:00Z"))
-    said = call("attest", "--repo", ran, "--check", "--trust", tmp_path / "trust.toml")
+    trust = ("--trust", tmp_path / "trust.toml")
+    words = ("--key", keygen("ada", since="2999-01-01T00:00:00Z"))
+    warned = call("attest", "--repo", ran, *words, *trust)
+    assert "this does not count: the key of ada is valid only from 2999" in warned.err
+    said = call("attest", "--repo", ran, "--check", *trust)
     assert (said.code, "is valid only from 2999" in said.out) == (3, True)
 
 
