@@ -6,13 +6,15 @@ import json
 
 import pytest
 
-MISSING = "could_not_run: the packages of the extras board and trust are not installed"
-for _name in ("starlette", "uvicorn", "httpx", "securesystemslib", "cryptography"):
-    pytest.importorskip(_name, reason=MISSING)
+pytest.importorskip("starlette", reason="could_not_run: starlette is not installed")
+pytest.importorskip("uvicorn", reason="could_not_run: uvicorn is not installed")
+pytest.importorskip("httpx", reason="could_not_run: httpx is not installed")
+pytest.importorskip("securesystemslib", reason="could_not_run: securesystemslib is not installed")
+pytest.importorskip("cryptography", reason="could_not_run: cryptography is not installed")
 
-from evidence import chain  # noqa: E402  (after the packages were looked for)
-from tests.audit.board.board_kit import Board  # noqa: E402
-from tests.audit.cli.sign_off_kit import Desk  # noqa: E402
+from evidence import chain
+from tests.audit.board.board_kit import Board
+from tests.audit.cli.sign_off_kit import Desk
 
 
 def test_the_overview(desk: Desk) -> None:

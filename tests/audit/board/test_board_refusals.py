@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-MISSING = "could_not_run: the packages of the extras board and trust are not installed"
-for _name in ("starlette", "uvicorn", "httpx", "securesystemslib", "cryptography"):
-    pytest.importorskip(_name, reason=MISSING)
+pytest.importorskip("starlette", reason="could_not_run: starlette is not installed")
+pytest.importorskip("uvicorn", reason="could_not_run: uvicorn is not installed")
+pytest.importorskip("httpx", reason="could_not_run: httpx is not installed")
+pytest.importorskip("securesystemslib", reason="could_not_run: securesystemslib is not installed")
+pytest.importorskip("cryptography", reason="could_not_run: cryptography is not installed")
 
-from audit.board.guard import BODY_BYTES_MAX, HEADERS  # noqa: E402
-from audit.board.session import COOKIE, FORMS_MAX, Asked, Session, Shown, foreign  # noqa: E402
-from tests.audit.board.board_kit import HOST, ORIGIN, PORT, Board  # noqa: E402
-from tests.audit.cli.sign_off_kit import Desk  # noqa: E402
+from audit.board.guard import BODY_BYTES_MAX, HEADERS
+from audit.board.session import COOKIE, FORMS_MAX, Asked, Session, Shown, foreign
+from tests.audit.board.board_kit import HOST, ORIGIN, PORT, Board
+from tests.audit.cli.sign_off_kit import Desk
 
 
 @pytest.fixture

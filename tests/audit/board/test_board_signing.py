@@ -8,15 +8,17 @@ from typing import Any
 
 import pytest
 
-MISSING = "could_not_run: the packages of the extras board and trust are not installed"
-for _name in ("starlette", "uvicorn", "httpx", "securesystemslib", "cryptography"):
-    pytest.importorskip(_name, reason=MISSING)
+pytest.importorskip("starlette", reason="could_not_run: starlette is not installed")
+pytest.importorskip("uvicorn", reason="could_not_run: uvicorn is not installed")
+pytest.importorskip("httpx", reason="could_not_run: httpx is not installed")
+pytest.importorskip("securesystemslib", reason="could_not_run: securesystemslib is not installed")
+pytest.importorskip("cryptography", reason="could_not_run: cryptography is not installed")
 
-from audit.board.session import Shown  # noqa: E402
-from audit.errors import Conflict  # noqa: E402
-from evidence import signoff  # noqa: E402
-from tests.audit.board.board_kit import NOW, ORIGIN, Board  # noqa: E402
-from tests.audit.cli.sign_off_kit import Desk  # noqa: E402
+from audit.board.session import Shown
+from audit.errors import Conflict
+from evidence import signoff
+from tests.audit.board.board_kit import NOW, ORIGIN, Board
+from tests.audit.cli.sign_off_kit import Desk
 
 
 @pytest.fixture
