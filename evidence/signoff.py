@@ -22,6 +22,9 @@ ORIGIN = "arco-audit-sign-off"
 LOG_BYTES_MAX = 256 << 20
 """Largest sign-off log that is read."""
 
+ATTACHED_BYTES_MAX = 1 << 30
+"""Largest file that can be attached, and that is looked at."""
+
 
 @dataclass(frozen=True, slots=True)
 class At:

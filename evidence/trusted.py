@@ -152,6 +152,12 @@ def case_of(
         return known[signal]
 
     files: dict[str, str] = {}
+    brought: dict[str, str] = {}
+
+    def attached(digest: str) -> str:
+        if digest not in brought:
+            brought[digest] = _digest_of(layer, f"{layout.ATTACHED}/{digest}")
+        return brought[digest]
 
     def leaves(path: str) -> tuple[str, ...]:
         if seal.is_log(path):
@@ -173,7 +179,7 @@ def case_of(
         roster=book,
         as_of=as_of,
         fingerprint=failure,
-        attached=lambda digest: _digest_of(layer, f"{layout.ATTACHED}/{digest}"),
+        attached=attached,
         carried=lambda record: _carried(run, bundle, layer, record, as_of),
         check=check,
         runners=runners,
@@ -200,9 +206,13 @@ def proofs(layer: Source, log: signoff.Log) -> Iterator[Carried]:
 
 
 def _digest_of(layer: Source, name: str) -> str:
-    hasher = chain.new_sha256()
+    """The SHA-256 of a file; empty where there is none, or one that nobody could have attached."""
+    hasher, size = chain.new_sha256(), 0
     try:
         for block in layer.blocks(name):
+            size += len(block)
+            if size > signoff.ATTACHED_BYTES_MAX:
+                return ""
             hasher.update(block)
     except Malformed:
         return ""

@@ -277,7 +277,9 @@ class _Scale:
             case Approval():
                 return self._approval(record)
             case Attachment():
-                return self._attachment(record)
+                standing, reason = self._attachment(record)
+                is_claim = standing == "waits" and not entry.envelope.signatures
+                return standing, f"nobody signed it; {reason}" if is_claim else reason
             case Waiver():
                 return self._waiver(record)
             case Withholding():
@@ -322,6 +324,9 @@ class _Scale:
             if not self._is_page(page):
                 why = f"the page {page.path} that was shown is not the one in the bundle"
                 return "refused", why
+        unseen = sorted(case.pages.keys() - {page.path for page in record.pages})
+        if unseen:
+            return "refused", f"the page {unseen[0]} was not shown"
         if record.expires_utc and _past(record.expires_utc, self.as_of_ms):
             return "expired", f"it expired at {record.expires_utc}"
         fresh = self.fresh_gates(record)

@@ -28,7 +28,7 @@ from evidence.signoff import Log, Record
 
 TRUST = "audit-trust.toml"
 """The trust file at the root of a repository, where no other is named."""
-ATTACHED_BYTES_MAX = 1 << 30
+ATTACHED_BYTES_MAX = signoff.ATTACHED_BYTES_MAX
 """Largest file that can be attached."""
 COUNTS: tuple[weigh.Standing, ...] = ("counts",)
 _COPY_BYTES = 1 << 20

@@ -4437,6 +4437,9 @@ ORIGIN = "arco-audit-sign-off"
 LOG_BYTES_MAX = 256 << 20
 """Largest sign-off log that is read."""
 
+ATTACHED_BYTES_MAX = 1 << 30
+"""Largest file that can be attached, and that is looked at."""
+
 
 @dataclass(frozen=True, slots=True)
 class At:
@@ -5102,7 +5105,9 @@ class _Scale:
             case Approval():
                 return self._approval(record)
             case Attachment():
-                return self._attachment(record)
+                standing, reason = self._attachment(record)
+                is_claim = standing == "waits" and not entry.envelope.signatures
+                return standing, f"nobody signed it; {reason}" if is_claim else reason
             case Waiver():
                 return self._waiver(record)
             case Withholding():
@@ -5147,6 +5152,9 @@ class _Scale:
             if not self._is_page(page):
                 why = f"the page {page.path} that was shown is not the one in the bundle"
                 return "refused", why
+        unseen = sorted(case.pages.keys() - {page.path for page in record.pages})
+        if unseen:
+            return "refused", f"the page {unseen[0]} was not shown"
         if record.expires_utc and _past(record.expires_utc, self.as_of_ms):
             return "expired", f"it expired at {record.expires_utc}"
         fresh = self.fresh_gates(record)
@@ -5825,6 +5833,12 @@ def case_of(
         return known[signal]
 
     files: dict[str, str] = {}
+    brought: dict[str, str] = {}
+
+    def attached(digest: str) -> str:
+        if digest not in brought:
+            brought[digest] = _digest_of(layer, f"{layout.ATTACHED}/{digest}")
+        return brought[digest]
 
     def leaves(path: str) -> tuple[str, ...]:
         if seal.is_log(path):
@@ -5846,7 +5860,7 @@ def case_of(
         roster=book,
         as_of=as_of,
         fingerprint=failure,
-        attached=lambda digest: _digest_of(layer, f"{layout.ATTACHED}/{digest}"),
+        attached=attached,
         carried=lambda record: _carried(run, bundle, layer, record, as_of),
         check=check,
         runners=runners,
@@ -5873,9 +5887,13 @@ def proofs(layer: Source, log: signoff.Log) -> Iterator[Carried]:
 
 
 def _digest_of(layer: Source, name: str) -> str:
-    hasher = chain.new_sha256()
+    """The SHA-256 of a file; empty where there is none, or one that nobody could have attached."""
+    hasher, size = chain.new_sha256(), 0
     try:
         for block in layer.blocks(name):
+            size += len(block)
+            if size > signoff.ATTACHED_BYTES_MAX:
+                return ""
             hasher.update(block)
     except Malformed:
         return ""

@@ -15,7 +15,6 @@ from evidence import (
     chain,
     codec,
     dsse,
-    ed25519,
     fingerprint,
     instant,
     judge,
@@ -29,7 +28,7 @@ from evidence.dsse import Envelope, Signature
 from evidence.roster import Key, Roster, Separate, Threshold
 from tests.evidence import sign_kit as kit
 from tests.evidence import test_carry as carry_kit
-from tests.evidence.sign_kit import ADA, BEGIN, BOB, DAY_1, DAY_2, DAY_9, EVE, Book, standings
+from tests.evidence.sign_kit import ADA, BOB, DAY_1, DAY_2, DAY_9, EVE, Book, standings
 from tests.records import make_cell, make_signal
 
 LATER = "2026-12-20T00:00:00Z"
@@ -371,143 +370,7 @@ def test_a_note_has_no_lines_that_nobody_looks_at(count: int) -> None:
             dsse.read_note(note)
 
 
-# --- the trust file -------------------------------------------------------------------------------
-
-
-def entry(person: str = "Ada", **changes: Any) -> str:
-    fields = {
-        "id": f"{person}-1",
-        "person": person,
-        "roles": ["SRE"],
-        "scheme": "ed25519",
-        "public": kit.Person(person).public.hex(),
-        "valid_from": BEGIN,
-        **changes,
-    }
-    return "[[key]]\n" + "".join(
-        f"{k} = {json.dumps(v, ensure_ascii=False)}\n" for k, v in fields.items()
-    )
-
-
-def trust_of(*tables: str) -> Roster:
-    return roster.read(("format_version = 1\n" + "".join(tables)).encode())
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        "Ada ",
-        " Ada",
-        "A  da",
-        "Ada\n",
-        "Ada\t",
-        "Ad\u200ba",
-        "\u202eadA",
-        "Ada\u00a0",
-        "Ada\ufeff",
-        "Ada\0",
-        "Ade\u0301",
-    ],
-)
-def test_a_name_has_letters_that_show(other: str) -> None:
-    with pytest.raises(Malformed, match="odd spaces, or letters that do not show"):
-        trust_of(entry(other))
-    with pytest.raises(Malformed, match="odd spaces"):
-        trust_of(entry(roles=[other]))
-
-
-@pytest.mark.parametrize(
-    "other", ["ADA", "ada", "\u0410da", "Ad\u0430", "Ad\u03b1", "\uff21da", "\U0001d400da"]
-)
-def test_people_who_look_alike_are_not_two(other: str) -> None:
-    with pytest.raises(Malformed, match="looks like another person"):
-        trust_of(entry(), entry(other))
-
-
-def test_people_who_do_not_look_alike_are_two() -> None:
-    names = ("Ada", "Ada B", "Bob", "Zo\u00eb", "Zoe", "\u0411\u043e\u0440\u0438\u0441")
-    assert len(trust_of(*map(entry, names)).key) == len(names)
-
-
-EC = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE" + base64.b64encode(bytes(range(1, 65))).decode()
-
-
-def pem(body: str, width: int = 64, kind: str = "PUBLIC KEY", end: str = "\n") -> str:
-    lines = [body[at : at + width] for at in range(0, len(body), width)]
-    return end.join([f"-----BEGIN {kind}-----", *lines, f"-----END {kind}-----", ""])
-
-
-MODULUS = bytes(range(128, 256)) * 2
-EXPONENT = b"\x02\x03\x01\x00\x01"
-PKCS1 = b"\x30\x82\x01\x0a\x02\x82\x01\x01\x00" + MODULUS + EXPONENT
-SPKI = b"\x30\x82\x01\x22some header\x03\x82\x01\x0f\x00" + PKCS1
-ADA_HEX = ADA.public.hex()
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        (("ecdsa-sha2-nistp256", pem(EC)), ("ecdsa-sha2-nistp256", pem(EC).rstrip())),
-        (("ecdsa-sha2-nistp256", pem(EC)), ("ecdsa-sha2-nistp256", pem(EC, 40, end="\r\n"))),
-        (("ecdsa-sha2-nistp256", pem(EC)), ("ecdsa-sha2-nistp521", "\n" + pem(EC))),
-        (
-            ("rsassa-pss-sha256", pem(base64.b64encode(PKCS1).decode(), kind="RSA PUBLIC KEY")),
-            ("rsassa-pss-sha256", pem(base64.b64encode(SPKI).decode())),
-        ),
-        (
-            ("rsassa-pss-sha256", pem(base64.b64encode(SPKI).decode())),
-            ("rsassa-pss-sha256", pem(base64.b64encode(SPKI[:-5] + b"\x02\x01\x03").decode())),
-        ),
-        (
-            ("rsassa-pss-sha256", pem(base64.b64encode(SPKI).decode())),
-            ("pgp+rsa-pkcsv1.5", json.dumps({"e": "010001", "n": MODULUS.hex()})),
-        ),
-        (("ed25519", ADA_HEX), ("pgp+eddsa-ed25519", json.dumps({"q": ADA_HEX}))),
-        (("ed25519", ADA_HEX), ("other", ADA_HEX.upper())),
-        (("other", "words"), ("another", "words")),
-    ],
-)
-def test_one_key_is_not_two_by_another_spelling(
-    one: tuple[str, str], other: tuple[str, str]
-) -> None:
-    tables = [
-        entry(person, scheme=scheme, public=public)
-        for person, (scheme, public) in zip(("Ada", "Bob"), (one, other), strict=True)
-    ]
-    for table in tables:
-        trust_of(table)
-    with pytest.raises(Malformed, match="is listed twice"):
-        trust_of(*tables)
-
-
-SMALL_ORDER = [
-    "01" + "00" * 31,
-    "ec" + "ff" * 30 + "7f",
-    "00" * 32,
-    "00" * 31 + "80",
-    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
-    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
-]
-
-
-@pytest.mark.parametrize("public", [*SMALL_ORDER, "02" + "00" * 31, "ff" * 32])
-def test_a_key_by_which_anybody_signs_is_not_trusted(public: str) -> None:
-    assert ed25519.is_weak(bytes.fromhex(public))
-    with pytest.raises(Malformed, match="anybody could sign"):
-        trust_of(entry(public=public))
-
-
-def test_why_such_keys_are_refused() -> None:
-    """Nobody holds a secret of this one, and every message is signed by it."""
-    anybody = bytes.fromhex(SMALL_ORDER[0])
-    signature = anybody + bytes(32)
-    assert all(ed25519.verify(anybody, text, signature) for text in (b"a", b"b", b"c"))
-
-
-@pytest.mark.parametrize("roles", [[], ["SRE"], ["SRE", "SRE"]])
-def test_one_role_is_not_kept_apart_from_itself(roles: list[str]) -> None:
-    with pytest.raises(Malformed, match="does not name two roles"):
-        trust_of(f"[[separate]]\nroles = {json.dumps(roles)}\n")
+# --- schemes --------------------------------------------------------------------------------------
 
 
 def test_a_scheme_is_taken_from_the_trust_file_alone() -> None:
@@ -618,6 +481,22 @@ def test_a_file_that_is_not_there_does_not_have_the_digest_of_nothing() -> None:
 def test_every_year_is_written_with_four_digits(year: str) -> None:
     for text in (f"{year}-01-01T00:00:00Z", f"{year}-12-31T23:59:59.007Z"):
         assert instant.utc_of(instant.milliseconds(text)) == text
+
+
+def test_who_brought_what_nobody_signed_is_a_claim() -> None:
+    book = Book()
+    book.attach(person="the Pope")
+    (weight,) = book.weighed().weights
+    assert weight.standing == "waits"
+    assert weight.reason.startswith("nobody signed it; ")
+
+
+@pytest.mark.parametrize("pages", [(), (signoff.Page("documents/other.md", "11" * 32),)])
+def test_an_approval_is_of_every_page(pages: tuple[signoff.Page, ...]) -> None:
+    book = Book()
+    book.approve(ADA, pages=pages)
+    assert standings(book.weighed()) == ["refused"]
+    assert "was not shown" in book.weighed().weights[0].reason
 
 
 # --- carried evidence -----------------------------------------------------------------------------

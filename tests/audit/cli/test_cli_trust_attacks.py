@@ -135,6 +135,15 @@ def test_an_artifact_lies_below_its_folder(desk: Desk, digest: str) -> None:
     assert entry["standing"] == "refused"
 
 
+def test_a_file_that_nobody_could_have_attached_is_not_read_for_ever(desk: Desk) -> None:
+    ada = desk.key("ada", "SRE")
+    value = desk.attach("--json").value
+    assert desk.sign(ada).code == 0
+    with (desk.layer / "attached" / value["sha256"]).open("wb") as stream:
+        stream.truncate(1 << 42)
+    assert desk.statuses()["G1-001"] == "BLOCKED-EXTERNAL"
+
+
 # --- what is printed ------------------------------------------------------------------------------
 
 

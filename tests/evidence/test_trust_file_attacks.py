@@ -1,0 +1,151 @@
+"""Attacks on the trust file: people counted twice, keys of nobody, roles without effect."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from evidence import ed25519, roster
+from evidence.codec import Malformed
+from evidence.roster import Roster
+from tests.evidence import sign_kit as kit
+from tests.evidence.sign_kit import ADA, BEGIN
+
+
+def entry(person: str = "Ada", **changes: Any) -> str:
+    fields = {
+        "id": f"{person}-1",
+        "person": person,
+        "roles": ["SRE"],
+        "scheme": "ed25519",
+        "public": kit.Person(person).public.hex(),
+        "valid_from": BEGIN,
+        **changes,
+    }
+    return "[[key]]\n" + "".join(
+        f"{k} = {json.dumps(v, ensure_ascii=False)}\n" for k, v in fields.items()
+    )
+
+
+def trust_of(*tables: str) -> Roster:
+    return roster.read(("format_version = 1\n" + "".join(tables)).encode())
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "Ada ",
+        " Ada",
+        "A  da",
+        "Ada\n",
+        "Ada\t",
+        "Ad\u200ba",
+        "\u202eadA",
+        "Ada\u00a0",
+        "Ada\ufeff",
+        "Ada\0",
+        "Ade\u0301",
+    ],
+)
+def test_a_name_has_letters_that_show(other: str) -> None:
+    with pytest.raises(Malformed, match="odd spaces, or letters that do not show"):
+        trust_of(entry(other))
+    with pytest.raises(Malformed, match="odd spaces"):
+        trust_of(entry(roles=[other]))
+
+
+@pytest.mark.parametrize(
+    "other", ["ADA", "ada", "\u0410da", "Ad\u0430", "Ad\u03b1", "\uff21da", "\U0001d400da"]
+)
+def test_people_who_look_alike_are_not_two(other: str) -> None:
+    with pytest.raises(Malformed, match="looks like another person"):
+        trust_of(entry(), entry(other))
+
+
+def test_people_who_do_not_look_alike_are_two() -> None:
+    names = ("Ada", "Ada B", "Bob", "Zo\u00eb", "Zoe", "\u0411\u043e\u0440\u0438\u0441")
+    assert len(trust_of(*map(entry, names)).key) == len(names)
+
+
+EC = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE" + base64.b64encode(bytes(range(1, 65))).decode()
+
+
+def pem(body: str, width: int = 64, kind: str = "PUBLIC KEY", end: str = "\n") -> str:
+    lines = [body[at : at + width] for at in range(0, len(body), width)]
+    return end.join([f"-----BEGIN {kind}-----", *lines, f"-----END {kind}-----", ""])
+
+
+MODULUS = bytes(range(128, 256)) * 2
+EXPONENT = b"\x02\x03\x01\x00\x01"
+PKCS1 = b"\x30\x82\x01\x0a\x02\x82\x01\x01\x00" + MODULUS + EXPONENT
+SPKI = b"\x30\x82\x01\x22some header\x03\x82\x01\x0f\x00" + PKCS1
+ADA_HEX = ADA.public.hex()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("ecdsa-sha2-nistp256", pem(EC)), ("ecdsa-sha2-nistp256", pem(EC).rstrip())),
+        (("ecdsa-sha2-nistp256", pem(EC)), ("ecdsa-sha2-nistp256", pem(EC, 40, end="\r\n"))),
+        (("ecdsa-sha2-nistp256", pem(EC)), ("ecdsa-sha2-nistp521", "\n" + pem(EC))),
+        (
+            ("rsassa-pss-sha256", pem(base64.b64encode(PKCS1).decode(), kind="RSA PUBLIC KEY")),
+            ("rsassa-pss-sha256", pem(base64.b64encode(SPKI).decode())),
+        ),
+        (
+            ("rsassa-pss-sha256", pem(base64.b64encode(SPKI).decode())),
+            ("rsassa-pss-sha256", pem(base64.b64encode(SPKI[:-5] + b"\x02\x01\x03").decode())),
+        ),
+        (
+            ("rsassa-pss-sha256", pem(base64.b64encode(SPKI).decode())),
+            ("pgp+rsa-pkcsv1.5", json.dumps({"e": "010001", "n": MODULUS.hex()})),
+        ),
+        (("ed25519", ADA_HEX), ("pgp+eddsa-ed25519", json.dumps({"q": ADA_HEX}))),
+        (("ed25519", ADA_HEX), ("other", ADA_HEX.upper())),
+        (("other", "words"), ("another", "words")),
+    ],
+)
+def test_one_key_is_not_two_by_another_spelling(
+    one: tuple[str, str], other: tuple[str, str]
+) -> None:
+    tables = [
+        entry(person, scheme=scheme, public=public)
+        for person, (scheme, public) in zip(("Ada", "Bob"), (one, other), strict=True)
+    ]
+    for table in tables:
+        trust_of(table)
+    with pytest.raises(Malformed, match="is listed twice"):
+        trust_of(*tables)
+
+
+SMALL_ORDER = [
+    "01" + "00" * 31,
+    "ec" + "ff" * 30 + "7f",
+    "00" * 32,
+    "00" * 31 + "80",
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+]
+
+
+@pytest.mark.parametrize("public", [*SMALL_ORDER, "02" + "00" * 31, "ff" * 32])
+def test_a_key_by_which_anybody_signs_is_not_trusted(public: str) -> None:
+    assert ed25519.is_weak(bytes.fromhex(public))
+    with pytest.raises(Malformed, match="anybody could sign"):
+        trust_of(entry(public=public))
+
+
+def test_why_such_keys_are_refused() -> None:
+    """Nobody holds a secret of this one, and every message is signed by it."""
+    anybody = bytes.fromhex(SMALL_ORDER[0])
+    signature = anybody + bytes(32)
+    assert all(ed25519.verify(anybody, text, signature) for text in (b"a", b"b", b"c"))
+
+
+@pytest.mark.parametrize("roles", [[], ["SRE"], ["SRE", "SRE"]])
+def test_one_role_is_not_kept_apart_from_itself(roles: list[str]) -> None:
+    with pytest.raises(Malformed, match="does not name two roles"):
+        trust_of(f"[[separate]]\nroles = {json.dumps(roles)}\n")
