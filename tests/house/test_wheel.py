@@ -40,7 +40,8 @@ def test_the_wheel_holds_the_data_that_the_packages_read(wheel: zipfile.ZipFile)
     assert schemas
     templates = {
         path.relative_to(ROOT).as_posix()
-        for path in (ROOT / "audit" / "render" / "templates").rglob("*")
+        for room in ("render", "board")
+        for path in (ROOT / "audit" / room / "templates").rglob("*")
         if path.is_file()
     }
     assert templates
