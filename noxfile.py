@@ -26,11 +26,10 @@ PROJECT_LOCKS = (
 )
 """Locks that hold the project's own dependencies, beside those of the session."""
 EXTRAS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("tests-all", "types"), ("--all-extras",)),
+    **dict.fromkeys(("tests-all", "types", "e2e"), ("--all-extras",)),
     # The other extras ask for newer releases of what everybody gets, whose bounds count here.
     "lowest": ("--extra=board", "--extra=history", "--extra=trust"),
     "board": ("--extra=board", "--extra=trust"),
-    "e2e": ("--extra=board", "--extra=history", "--extra=iceberg", "--extra=trust"),
     "bench": ("--extra=history", "--extra=trust"),
 }
 """Optional features that a lock holds beside what everybody gets."""
