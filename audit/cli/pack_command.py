@@ -6,14 +6,16 @@ import contextlib
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
 from audit import runs
-from audit.cli import options, screen
+from audit.cli import options, screen, signing
 from audit.cli.failure import NOT_READY, READY
+from audit.cli.status_command import not_weighed
 from audit.errors import Invalid
 from audit.release import material, pack, sbom, tags
 from audit.release.checks import Check, failed
@@ -85,6 +87,13 @@ def _release_options(function: F) -> F:
     help="Where the pack is written (default: packs/ beside the runs of the audit).",
 )
 @click.option("--gzip", "compress", is_flag=True, help="Write a .tar.gz beside the .tar.")
+@click.option(
+    "--trust",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Whom to trust for the verdict with sign-off "
+    f"(default: {signing.TRUST} at the root of the repository).",
+)
 @_release_options
 def command(
     tag: str,
@@ -95,6 +104,7 @@ def command(
     check: bool,
     out: Path | None,
     compress: bool,
+    trust: Path | None,
     unchecked: tuple[str, ...],
     **wishes: Any,
 ) -> int:
@@ -102,8 +112,10 @@ def command(
 
     The pack holds the sealed run, its sign-off, the tag's object, the changelog's section, the
     release notes and the bills of materials: the same bytes on any machine. Every check must have
-    passed. Exit codes: 0 packed (with --check: all checks passed), 1 a check failed or could not
-    be run, 2 the run does not fit or another pack is there, 3 the run does not verify.
+    passed. Sign first: there is one pack of a tag, and a sign-off that comes later makes another.
+    The verdict is told, and warned of where it is not GO; it may be packed all the same. Exit
+    codes: 0 packed (with --check: all checks passed), 1 a check failed or could not be run, 2 the
+    run does not fit or another pack is there, 3 the run does not verify.
 
     \b
     Examples:
@@ -124,10 +136,11 @@ def command(
     assert records is not None
     assert folder is not None
     content = pack.content(release, records)
+    verdict = _verdict(records, signing.brought(records, repo, trust, None, ""))
     with _progress(content.sizes(), as_json) as told:
         outcome = pack.put(folder, content, told)
     more = [pack.put_gzip(outcome.path)] if compress else []
-    _told(checks, content, outcome, more, as_json)
+    _told(checks, content, outcome, more, verdict, as_json)
     return READY
 
 
@@ -195,6 +208,31 @@ def _enough(checks: list[Check], unchecked: tuple[str, ...]) -> bool:
     return not failed(checks) and open_ <= set(unchecked)
 
 
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What a packed run amounts to: the word that counts, its lines for people, its JSON value."""
+
+    word: str
+    lines: list[str]
+    value: dict[str, Any]
+
+
+def _verdict(records: runs.Records, found: signing.Brought | None) -> _Verdict:
+    """Return the sealed verdict, and that with sign-off where somebody says whom to trust."""
+    word = records.decision.verdict
+    lines, value = [f"verdict of the run: {screen.coloured(word)}"], {"verdict": word}
+    if found is None:
+        return _Verdict(word, lines, value)
+    if found.report is None:
+        return _Verdict(
+            word, [*lines, not_weighed(found)], {**value, "sign_off": {"weighed": False}}
+        )
+    report = found.report
+    lines.append(f"verdict with sign-off: {screen.coloured(report.verdict)}  as of {report.as_of}")
+    told = {"weighed": True, "verdict": report.verdict, "as_of": report.as_of}
+    return _Verdict(report.verdict, lines, {**value, "sign_off": told})
+
+
 # --- what is said ---------------------------------------------------------------------------------
 
 
@@ -229,8 +267,13 @@ def _told(
     content: pack.Content,
     outcome: pack.Outcome,
     more: list[Path],
+    verdict: _Verdict,
     as_json: bool,
 ) -> None:
+    if verdict.word != "GO":
+        screen.say(
+            f"warning: what is packed is {verdict.word}; arco-audit status says why", error=True
+        )
     paths = [str(path) for path in (outcome.path, *more)]
     if as_json:
         screen.as_json(
@@ -243,6 +286,7 @@ def _told(
                 "files": outcome.files,
                 "bytes": outcome.bytes,
                 "sha256": outcome.sha256,
+                **verdict.value,
             }
         )
         return
@@ -253,6 +297,8 @@ def _told(
     screen.say(f"{how}: {', '.join(paths)}")
     screen.say(f"files {outcome.files}  bytes {outcome.bytes}  final root {content.run.final_root}")
     screen.say(f"sha256 of the .tar: {outcome.sha256}")
+    for line in verdict.lines:
+        screen.say(line)
 
 
 @contextlib.contextmanager

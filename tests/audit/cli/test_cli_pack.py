@@ -24,7 +24,7 @@ from audit.release import material, pack
 from audit.repo import Repository
 from audit.runs import load
 from evidence import codec, layout
-from tests.audit.release.release_kit import LOG, TAG, Project
+from tests.audit.release.release_kit import DEFINITION, LOG, TAG, Project
 
 FILE = f"{TAG}.evidence.tar"
 
@@ -192,6 +192,55 @@ def test_what_people_added_is_packed(released: Released) -> None:
     assert "no plain file" in refused.err
 
 
+def test_a_go_is_said_without_a_warning(released: Released) -> None:
+    said = released.pack()
+    assert "verdict of the run: GO\n" in said.out
+    assert said.err == ""
+    assert released.pack("--json").value["verdict"] == "GO"
+
+
+def test_a_run_that_is_no_go_is_packed_and_warned_of(
+    project: Project, call: Callable[..., Any]
+) -> None:
+    project.commit({"audit.toml": DEFINITION.replace("echo hello", "false")})
+    words = ("--repo", project.path, "--allowed-signers", project.signers)
+    packed = ("pack", TAG, *words, "--tag-object", project.tag())
+    assert call("run", "--repo", project.path).code == 1
+    said = call(*packed)
+    assert said.code == 0
+    assert "verdict of the run: NO-GO\n" in said.out
+    assert said.err.startswith("warning: what is packed is NO-GO")
+    said = call(*packed, "--json")
+    assert (said.code, said.value["verdict"]) == (0, "NO-GO")
+    assert said.err.startswith("warning: what is packed is NO-GO")
+
+
+def test_the_verdict_with_sign_off_is_said_where_a_trust_file_is(
+    project: Project, call: Callable[..., Any], tmp_path: Path
+) -> None:
+    waits = 'closes_when = [{ approval = "SRE" }]'
+    changed = DEFINITION.replace('closes_when = [{ command = "hello" }]', waits)
+    role = '[[role]]\nid = "SRE"\ntitle = "Site reliability"\n\n[[gate]]'
+    project.commit({"audit.toml": changed.replace("[[gate]]", role, 1)})
+    key, trust = tmp_path / "ada.pem", tmp_path / "trust.toml"
+    made = ("keygen", "--person", "ada", "--role", "SRE", "--out", key, "--no-passphrase")
+    early = ("--valid-from", "2020-01-01T00:00:00Z")
+    assert call(*made, "--trust", trust, *early).code == 0
+    words = ("--repo", project.path, "--allowed-signers", project.signers)
+    packed = ("pack", TAG, *words, "--tag-object", project.tag())
+    assert call("run", "--repo", project.path).code == 1
+    sign = ("sign", "--role", "SRE", "--key", key, "--yes", "--trust", trust)
+    assert call(*sign, "--repo", project.path).code == 0
+    said = call(*packed)
+    assert "is not weighed; --trust FILE weighs it" in said.out
+    assert "warning: what is packed is NO-GO" in said.err
+    said = call(*packed, "--trust", trust)
+    assert (said.code, said.err) == (0, "")
+    assert "verdict of the run: NO-GO\n" in said.out
+    assert "verdict with sign-off: GO  as of " in said.out
+    assert call(*packed, "--trust", trust, "--json").value["sign_off"]["verdict"] == "GO"
+
+
 def test_a_pack_is_never_written_into_a_run(released: Released) -> None:
     refused = released.pack("--out", released.run / "packs")
     assert refused.code == 2
@@ -256,13 +305,13 @@ def test_a_release_that_fails_a_check_is_not_packed(released: Released, tmp_path
 def test_what_is_not_known_must_be_named(released: Released, tmp_path: Path) -> None:
     words = ("pack", TAG, "--repo", released.project.path, "--out", tmp_path / "out")
     signers = ("--allowed-signers", released.project.signers)
-    said = released.call(*words, *signers)
+    said = released.call(*packed, *signers)
     assert said.code == 1
     assert "could_not_run" in said.out
     assert "--tag-object" in said.out
-    assert released.call(*words, "--check").code == 1
+    assert released.call(*packed, "--check").code == 1
     assert not (tmp_path / "out").exists()
-    assert released.call(*words, *signers, "--unchecked", "unmoved").code == 0
+    assert released.call(*packed, *signers, "--unchecked", "unmoved").code == 0
 
 
 def test_a_run_of_another_commit_is_refused(released: Released) -> None:
