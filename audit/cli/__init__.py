@@ -15,7 +15,7 @@ from typing import NoReturn
 import click
 
 from audit import __version__
-from audit.cli import failure
+from audit.cli import failure, output
 
 SECTIONS = {
     "First steps": {
@@ -77,6 +77,13 @@ class _Lazy(click.Group):
         module = importlib.import_module(f"audit.cli.{cmd_name}_command")
         command: click.Command = module.command
         return command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        # Here and not in click, whose versions disagree on the stream and on the exit code.
+        if not args:
+            output.say(ctx.get_help(), lines=True)
+            ctx.exit(failure.USAGE)
+        return super().parse_args(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         width = max(map(len, COMMANDS))

@@ -42,7 +42,10 @@ def command(repo: Path, as_json: bool, stdout: bool) -> int:
     text = starter(root, date=date, nox_sessions=nox.sessions(root))
     path = root / options.DEFINITION
     if stdout:
-        screen.say(text.rstrip("\n"), lines=True)
+        if as_json:
+            screen.as_json({"path": str(path), "text": text})
+        else:
+            screen.say(text.rstrip("\n"), lines=True)
         return READY
     try:
         with path.open("x", encoding="utf-8") as stream:

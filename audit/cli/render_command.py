@@ -47,6 +47,12 @@ def command(
     if as_claimed:
         return _as_claimed(definition, out, as_json)
     if check:
+        if run:
+            raise Invalid(
+                "--check looks at the published documents, whatever the run",
+                place=run,
+                next_step="leave RUN out, or --check: arco-audit render RUN compares those inside",
+            )
         return _check(options.root_of(repo), definition, as_json)
     from audit import steps
 
@@ -93,7 +99,8 @@ def _check(root: Path, definition: Path | None, as_json: bool) -> int:
         problems += [f"{folder}/{line}" for line in wrong]
     if problems:
         return _told(problems, "differs", as_json, NOT_READY)
-    return _told([str(folder) for folder in folders], "as implied", as_json, READY)
+    paths = [str(folder) for folder in folders]
+    return _told(paths, "the documents are what the tracker says", as_json, READY, "as_implied")
 
 
 def _published(root: Path, definition: Path | None) -> list[Path]:
@@ -118,9 +125,9 @@ def _tracker(folder: Path) -> Any:
         raise Corrupt(str(error), place=str(path), next_step="arco-audit publish") from error
 
 
-def _told(lines: list[str], word: str, as_json: bool, code: int) -> int:
+def _told(lines: list[str], word: str, as_json: bool, code: int, key: str = "") -> int:
     if as_json:
-        screen.as_json({"ok": code == READY, word.replace(" ", "_"): lines})
+        screen.as_json({"ok": code == READY, key or word.replace(" ", "_"): lines})
     else:
         for line in lines:
             screen.say(f"{word}: {line}")

@@ -9,8 +9,9 @@ import click
 from audit import runs
 from audit.cli import options, screen
 from audit.cli.failure import READY
-from audit.errors import Unavailable
+from audit.errors import Invalid, Unavailable
 from evidence import layout
+from evidence.folder import withheld
 
 
 @click.command("report")
@@ -49,6 +50,8 @@ def command(
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_bytes(steps.report_page(records, steps.tracker_of(records)))
         page = out
+    elif not page.is_file():
+        raise _gone(folder, page)
     if as_json:
         screen.as_json({"report": str(page)})
     else:
@@ -61,3 +64,12 @@ def command(
                 "no browser could be started", place=str(page), next_step="open the file by hand"
             )
     return READY
+
+
+def _gone(folder: Path, page: Path) -> Invalid:
+    taken = layout.REPORT in withheld(str(folder))
+    return Invalid(
+        "the page was withheld after the seal" if taken else "the page is gone",
+        place=str(page),
+        next_step=f"render it again, from what is left: arco-audit report {folder} --out FILE",
+    )

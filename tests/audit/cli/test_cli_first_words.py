@@ -1,0 +1,53 @@
+"""What somebody sees who types a command for the first time, or two options that do not fit."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.audit.cli.bad_input_kit import refused
+
+Call = Callable[..., Any]
+
+
+def test_a_bare_call_prints_its_help_as_it_is(call: Call) -> None:
+    said = call()
+    assert (said.code, said.err) == (2, "")
+    assert said.out == call("--help").out
+    assert "\\n" not in said.out
+    assert said.out.count("\n") > 20
+
+
+def test_init_prints_json_where_json_is_asked_for(call: Call, make_repo: Call) -> None:
+    path: Path = make_repo("bare").path
+    said = call("init", "--stdout", "--json", "--repo", path)
+    assert said.code == 0, said.err
+    assert said.value["path"] == str(path.resolve() / "audit.toml")
+    assert tomllib.loads(said.value["text"])["audit"]["id"]
+    assert said.value["text"] == call("init", "--stdout", "--repo", path).out
+    assert not (path / "audit.toml").exists()
+
+
+def test_render_check_is_of_no_run(call: Call, toy: Path) -> None:
+    assert call("run", "--repo", toy, "--label", "one").code == 0
+    assert call("publish", "--repo", toy).code == 0
+    text = refused(call("render", "one", "--check", "--repo", toy))
+    assert "published documents" in text
+    assert "leave RUN out" in text
+    said = call("render", "--check", "--repo", toy)
+    assert said.code == 0, said.err
+    assert said.out.startswith("the documents are what the tracker says: ")
+    assert call("render", "--check", "--repo", toy, "--json").value["as_implied"]
+
+
+def test_report_tells_that_the_page_is_gone(call: Call, toy: Path, tmp_path: Path) -> None:
+    assert call("run", "--repo", toy, "--label", "one").code == 0
+    page = Path(call("report", "--repo", toy, "--json").value["report"])
+    page.unlink()
+    text = refused(call("report", "--repo", toy))
+    assert "the page is gone" in text
+    assert "--out FILE" in text
+    assert call("report", "--repo", toy, "--out", tmp_path / "page.html").code == 0
+    assert (tmp_path / "page.html").is_file()
