@@ -305,13 +305,13 @@ def test_a_release_that_fails_a_check_is_not_packed(released: Released, tmp_path
 def test_what_is_not_known_must_be_named(released: Released, tmp_path: Path) -> None:
     words = ("pack", TAG, "--repo", released.project.path, "--out", tmp_path / "out")
     signers = ("--allowed-signers", released.project.signers)
-    said = released.call(*packed, *signers)
+    said = released.call(*words, *signers)
     assert said.code == 1
     assert "could_not_run" in said.out
     assert "--tag-object" in said.out
-    assert released.call(*packed, "--check").code == 1
+    assert released.call(*words, "--check").code == 1
     assert not (tmp_path / "out").exists()
-    assert released.call(*packed, *signers, "--unchecked", "unmoved").code == 0
+    assert released.call(*words, *signers, "--unchecked", "unmoved").code == 0
 
 
 def test_a_run_of_another_commit_is_refused(released: Released) -> None:
