@@ -14,7 +14,7 @@ from audit.cli import options, screen, signing
 from audit.cli.failure import READY
 from audit.errors import Conflict, Corrupt, Invalid
 from evidence import archive, chain, layout, trusted, verify
-from evidence.folder import Folder, in_threads
+from evidence.folder import Folder, in_threads, withheld
 
 if TYPE_CHECKING:
     from audit.exchange import Source
@@ -118,10 +118,10 @@ def _source(folder: Path, sign_off: _SignOff | None) -> Source:
         from audit.trust import book
 
         opened = book.open_book(folder, sign_off.folder)
-        withheld = trusted.withheld_files(opened.layer)
+        gone = trusted.withheld_files(opened.layer)
     else:
-        opened, withheld = None, ()
-    report = verify.verify(bundle, each=in_threads, withheld=withheld)
+        opened, gone = None, withheld(str(folder))
+    report = verify.verify(bundle, each=in_threads, withheld=gone)
     if not report.ok:
         raise _refused("the run does not verify, so it is not exported", folder)
     point = chain.checkpoint_of(bundle.read(layout.CHECKPOINT))
@@ -138,14 +138,14 @@ def _source(folder: Path, sign_off: _SignOff | None) -> Source:
 
 
 def _signed_off(
-    source: Source, folder: Path, opened: Book, sign_off: _SignOff, withheld: Sequence[Withheld]
+    source: Source, folder: Path, opened: Book, sign_off: _SignOff, gone: Sequence[Withheld]
 ) -> Source:
     from audit.trust import book, keys
 
     roster = book.roster_of(sign_off.trust)
     at = signing.instant(sign_off.as_of) if sign_off.as_of else signing.now()
     found = trusted.verify_trust(
-        Folder(str(folder)), opened.layer, roster, at, check=keys.check_any, withheld=withheld
+        Folder(str(folder)), opened.layer, roster, at, check=keys.check_any, withheld=gone
     )
     wrong = [finding for step in found.steps for finding in step.findings]
     if wrong:

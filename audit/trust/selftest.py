@@ -139,7 +139,9 @@ def examine(folder: Path, *, mutants: int, seed: int, progress: Progress) -> Out
 def verified(bundle: Bundle, changes: selftest_tamper.Files, expect_root: str) -> verify.Report:
     """Return what the verifier finds in a bundle with changes, the fast way."""
     mutant = bundle.with_changes(changes)
-    return verify.verify(mutant, expect_root=expect_root, each=mutant.each)
+    return verify.verify(
+        mutant, expect_root=expect_root, each=mutant.each, withheld=bundle.withheld
+    )
 
 
 def named(report: verify.Report, names: Sequence[str]) -> bool:

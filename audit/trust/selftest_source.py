@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from evidence import chain, layout, seal
 from evidence.codec import Malformed
-from evidence.folder import Folder, in_threads
+from evidence.folder import Folder, in_threads, withheld
 from evidence.model import Log
 
 T = TypeVar("T")
@@ -25,11 +25,15 @@ Changes = Mapping[str, bytes | None]
 
 
 class Bundle:
-    """The bundle itself: its names, the records read once, and what was found of its files."""
+    """The bundle itself: its names, the records read once, and what was found of its files.
+
+    `withheld` are the files that the sign-off beside it says were taken out.
+    """
 
     def __init__(self, folder: str) -> None:
         self.disk = Folder(folder)
         self.paths = tuple(sorted(self.disk.names()))
+        self.withheld = withheld(folder)
         self._records: dict[str, bytes] = {}
         self._found: dict[tuple[str, Any], Any] = {}
         self._digests: dict[str, str] = {}

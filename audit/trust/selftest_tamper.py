@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from audit.trust.selftest_source import Bundle
-from evidence import chain, codec, journal, judge, layout, seal, verify
+from evidence import chain, codec, contents, journal, judge, layout, seal, verify
 from evidence.chain import Checkpoint
 from evidence.codec import Malformed
 from evidence.model import Attempt, Facts, Plan, Result, Run, Seal
@@ -111,6 +111,25 @@ def _changed(bundle: Bundle, changes: Files) -> bool:
     return False
 
 
+def _only_withheld(bundle: Bundle, name: str, data: bytes) -> bool:
+    """Whether a log differs only in what stands where a text was withheld: no evidence is there.
+
+    A reason may be any, so that such a change proves nothing of the verifier.
+    """
+    if not seal.is_log(name):
+        return False
+    old, salts = bundle.read(name), bundle.read(layout.salts_path(name))
+    if len(old) != len(data):
+        return False
+    for number, start in enumerate(range(0, len(old), chain.CHUNK_BYTES)):
+        was, now = (text[start : start + chain.CHUNK_BYTES] for text in (old, data))
+        salt = salts[number * chain.SALT_BYTES :][: chain.SALT_BYTES]
+        taken = salt == contents.NO_SALT and contents.is_marker(was) and contents.is_marker(now)
+        if was != now and not taken:
+            return False
+    return True
+
+
 # --- files ----------------------------------------------------------------------------------------
 
 
@@ -138,6 +157,8 @@ def _flipped_byte(target: Target, chance: random.Random) -> Tampering | None:
     data = bytearray(target.bundle.read(name))
     at = chance.randrange(len(data))
     data[at] ^= 1 << chance.randrange(8)
+    if _only_withheld(target.bundle, name, bytes(data)):
+        return None
     said = f"{name}: a bit of byte {at}"
     return _file(target, chance, said, name, bytes(data))
 
@@ -170,9 +191,10 @@ def _swapped_logs(target: Target, chance: random.Random) -> Tampering | None:
         return None
     one, other = chance.sample(logs, 2)
     first, second = target.bundle.read(one), target.bundle.read(other)
-    if first == second:
+    swapped = {one: second, other: first}
+    if all(_only_withheld(target.bundle, name, data) for name, data in swapped.items()):
         return None
-    changes: Files = {one: second, other: first}
+    changes: Files = {**swapped}
     if chance.random() < 0.5:
         salts = layout.salts_path(one), layout.salts_path(other)
         changes |= dict(zip(salts, map(target.bundle.read, reversed(salts)), strict=True))

@@ -219,3 +219,23 @@ def test_links_are_never_followed(desk: Desk) -> None:
         withholding.finish(opened, report.weighed.weights)
     assert target.read_text() == "precious"
     assert json.loads((desk.layer / "decision.json").read_text())["verdict"] == "NO-GO"
+
+
+def test_every_command_knows_what_was_withheld(desk: Desk) -> None:
+    ada = desk.key("ada", "SRE")
+    assert withhold(desk, ada, "--match", SECRET).code == 0
+    given = ("one", "--repo", desk.toy)
+    for seed in range(3):
+        said = desk.call("selftest", *given, "--mutants", 300, "--seed", seed, "--json")
+        assert said.code == 0, said.out + said.err
+        assert (said.value["mutants"], said.value["survivors"]) == (300, [])
+    said = desk.call("export", *given, "--format", "junit")
+    assert said.code == 0, said.err
+    assert "<testsuites" in said.out
+    text = refused(desk.call("report", *given))
+    assert "the page was withheld" in text
+    page = desk.keys / "page.html"
+    assert desk.call("report", *given, "--out", page).code == 0
+    assert SECRET.encode() not in page.read_bytes()
+    (desk.run / "plan.json").write_bytes(b"{}")
+    assert desk.call("export", *given, "--format", "junit").code == 3

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from audit import errors
 from audit.trust import selftest, selftest_facts, selftest_source, selftest_tamper
 from audit.trust.selftest_facts import Otherwise
-from evidence import codec, judge, model, verify
+from evidence import chain, codec, contents, judge, layout, model, verify
 from evidence.chain import CHUNK_BYTES
 from evidence.codec import Malformed
 from evidence.folder import Folder
@@ -359,3 +359,25 @@ def test_an_age_that_nothing_can_reach_survives(tmp_path: Path) -> None:
     assert {(item.kind, item.signal) for item in outcome.survivors} == {
         ("evidence is too old", "G1-001")
     }
+
+
+def test_what_stands_for_a_withheld_text_is_no_mutant(tmp_path: Path) -> None:
+    """Another reason proves nothing; anything else there, or elsewhere in the log, does."""
+    size = chain.CHUNK_BYTES
+    log, salts = layout.log_path("x", 1, 1), layout.salts_path(layout.log_path("x", 1, 1))
+    old = contents.marker("fine", size) + b"text\n"
+    files = {log: old, salts: contents.NO_SALT + b"s" * chain.SALT_BYTES}
+    for name, data in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    bundle = selftest_source.Bundle(str(tmp_path))
+    only = selftest_tamper._only_withheld
+    assert only(bundle, log, contents.marker("another", size) + b"text\n")
+    assert not only(bundle, log, contents.marker("fine", size) + b"test\n")
+    assert not only(bundle, log, b"x" + old[1:])
+    assert not only(bundle, log, old + b"\n")
+    assert not only(bundle, salts, b"")
+    (tmp_path / salts).write_bytes(b"s" * 2 * chain.SALT_BYTES)
+    assert not only(
+        selftest_source.Bundle(str(tmp_path)), log, contents.marker("another", size) + b"text\n"
+    )
