@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from audit import runs
+from audit import extras, runs
 from audit.cli import options, screen, signing
 from audit.cli.failure import READY, UNVERIFIED
 from audit.errors import Corrupt, Invalid
-from audit.history import extras
 from audit.render import words
 from evidence import archive, chain, codec, layout
 from evidence import verify as verifier

@@ -7,22 +7,18 @@ import html
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from audit import extras
 from audit.cli import options, screen, signing
 from audit.cli.failure import INTERRUPTED, READY
 from audit.errors import Invalid
 
 if TYPE_CHECKING:
     from audit.board.office import Office
-
-PACKAGES = ("starlette", "uvicorn", "python_multipart", "cryptography", "securesystemslib")
-"""What the extras `board` and `trust` bring and is imported by name."""
 
 
 @click.command("serve")
@@ -71,7 +67,7 @@ def command(
       arco-audit serve --role SRE --key ~/.config/arco-audit/ada.pem
       arco-audit serve 1.0/head --role Security --no-open --port 8040
     """
-    with _needed():
+    with extras.needed("board", "trust"):
         from audit.board import serving
     office = _office(run, repo, trust, sign_off, role, person, key, passphrase_file)
     link = _Link()
@@ -88,20 +84,6 @@ def command(
     finally:
         link.remove()
     return READY
-
-
-@contextmanager
-def _needed() -> Iterator[None]:
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package not in PACKAGES:
-            raise
-        raise Invalid(
-            f"this needs a package that is not installed package=`{package}`",
-            next_step="pip install 'arco-readiness[board,trust]'",
-        ) from error
 
 
 def _office(

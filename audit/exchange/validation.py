@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 
-from audit import results
+from audit import extras, results
 from audit.errors import Unavailable
 from audit.exchange import oscal
 
@@ -73,7 +73,7 @@ def _cyclonedx(_: str, data: bytes) -> str:
 def _missing(extra: str, package: str) -> Unavailable:
     return Unavailable(
         f"what checks this format is not installed package=`{package}`",
-        next_step=f"pip install 'arco-readiness[{extra}]'",
+        next_step=extras.line(extra),
     )
 
 

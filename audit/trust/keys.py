@@ -18,16 +18,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from audit import extras
 from audit.errors import Conflict, Invalid, Unavailable
 from audit.runner import files
 from audit.trust import book, pgp
 from evidence import ed25519, roster
 from evidence.codec import Malformed
 from evidence.roster import Key
-
-EXTRA = "pip install 'arco-readiness[trust]'"
-PACKAGES = ("securesystemslib", "cryptography")
-"""What the extra brings and is imported by name."""
 
 ED25519 = "ed25519"
 ECDSA_P256 = "ecdsa-sha2-nistp256"
@@ -69,26 +66,8 @@ class Signer:
         return self._sign(message)
 
 
-@contextmanager
-def installed() -> Iterator[None]:
-    """Import the packages of the extra in this block.
-
-    Raises:
-        Invalid: one is missing; says how it is installed.
-    """
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package not in PACKAGES:
-            raise
-        raise Invalid(
-            f"signing needs a package that is not installed package=`{package}`", next_step=EXTRA
-        ) from error
-
-
 def _library() -> Any:
-    with installed():
+    with extras.needed("trust"):
         from securesystemslib import signer
     found: Any = signer  # its names are not exported in the way that type checkers ask for
     return found
@@ -108,7 +87,7 @@ def made(path: Path, passphrase: bytes | None) -> Iterator[Signer]:
         Invalid: the extra is missing.
         Unavailable: the disk says no.
     """
-    with installed():
+    with extras.needed("trust"):
         from cryptography.hazmat.primitives import serialization as pem
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     private = Ed25519PrivateKey.generate()
@@ -159,7 +138,7 @@ def load(path: Path, passphrase: bytes | None) -> Signer:
         Invalid: others can read it, it holds no such key, or the passphrase is not its own.
     """
     data = read(path)
-    with installed():
+    with extras.needed("trust"):
         from cryptography.exceptions import UnsupportedAlgorithm
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -234,7 +213,7 @@ def _refuse_open_to_others(path: Path, about: os.stat_result) -> None:
 
 def pem_of(key: Public) -> str:
     """Return an Ed25519 public key as PEM, as other programs read it."""
-    with installed():
+    with extras.needed("trust"):
         from cryptography.hazmat.primitives import serialization as pem
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     found = Ed25519PublicKey.from_public_bytes(bytes.fromhex(key.public))

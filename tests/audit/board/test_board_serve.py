@@ -26,7 +26,7 @@ def test_a_missing_package_is_named(desk: Desk, monkeypatch: pytest.MonkeyPatch)
     said = desk.call("serve", "--repo", desk.toy)
     assert said.code == 2
     assert "package=`uvicorn`" in said.err
-    assert "pip install 'arco-readiness[board,trust]'" in said.err
+    assert "pip install '.[board,trust]'" in said.err
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def test_a_missing_package_names_its_extra(
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
     said = call("export", GOLDEN, "--format", form, "--check", "--out", f"{tmp_path}/o/")
-    assert f"pip install 'arco-readiness[{form}]'" in refused(said)
+    assert f"pip install '.[{form}]'" in refused(said)
 
 
 @pytest.mark.parametrize(

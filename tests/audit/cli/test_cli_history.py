@@ -241,7 +241,7 @@ def test_a_missing_package_is_told_with_what_installs_it(
     assert done.returncode == 2, done.stderr
     error = json.loads(done.stdout)["error"]
     assert f"package=`{package}`" in error["problem"]
-    assert error["next_step"] == f"pip install 'arco-readiness[{extra}]'"
+    assert error["next_step"] == f"in a clone of this program: pip install '.[{extra}]'"
 
 
 def test_help_needs_no_extra(tmp_path: Path) -> None:

@@ -212,14 +212,6 @@ def test_the_passphrase_has_to_be_the_one(
         keys.load(path, given)
 
 
-def test_a_missing_extra_is_said_with_its_line() -> None:
-    with pytest.raises(Invalid, match="securesystemslib") as told, keys.installed():
-        raise ModuleNotFoundError("no module", name="securesystemslib.signer")
-    assert told.value.next_step == "pip install 'arco-readiness[trust]'"
-    with pytest.raises(ModuleNotFoundError), keys.installed():
-        raise ModuleNotFoundError("no module", name="elsewhere")
-
-
 # --- signatures of every scheme -------------------------------------------------------------------
 
 
