@@ -162,7 +162,7 @@ def _explain(signal: Signal, answers: Sequence[Verdict], bench: _Bench) -> tuple
     condition, (answer, reason) = signal.conditions[first], answers[first]
     open_cells = [bench.cell(name) for name in getattr(condition, "cells", ())]
     not_passed = [cell for cell in open_cells if not cell.passed]
-    return reason + more, words.next_step(condition, answer, not_passed)
+    return reason + more, words.next_step(condition, answer, not_passed, reason)
 
 
 def _worst_by_id(signals: Sequence[SignalDecision]) -> dict[str, SignalDecision]:

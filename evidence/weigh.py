@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from evidence import chain, judge, roster, seal
+from evidence import chain, judge, roster, seal, words
 from evidence.brought import ApprovalFact, Brought, CarryFact, ExternalFact, Waived
 from evidence.codec import Malformed
 from evidence.instant import milliseconds
@@ -495,8 +495,7 @@ class _Scale:
             said = f"{name} attached, approved by {', '.join(people)} as {condition.role}"
             self.weights[weight.entry.number] = Weight(weight.entry, "counts", said)
             return make(signal.id, name, condition.role, "met", said)
-        said = f"{name} is attached and waits for its approval by {condition.role}"
-        return make(signal.id, name, condition.role, "missing", said)
+        return make(signal.id, name, condition.role, "missing", words.waits(condition))
 
     def _approvers(self, gate: int, role: str) -> list[str]:
         people = [

@@ -56,10 +56,21 @@ def describe(condition: Condition) -> str:
             return f"evidence of {condition.command} carried over from {condition.run}"
 
 
-def next_step(condition: Condition, answer: Answer, not_passed: Sequence[CellDecision] = ()) -> str:
+def waits(condition: ExternalAttached) -> str:
+    """Return that an artifact lacks nothing but its approval."""
+    return f"{condition.artifact} is attached and waits for its approval by {condition.role}"
+
+
+def next_step(
+    condition: Condition,
+    answer: Answer,
+    not_passed: Sequence[CellDecision] = (),
+    reason: str = "",
+) -> str:
     """Return what the owner of an open condition does next.
 
-    `not_passed` are the cells that the condition looks at and that did not pass.
+    `not_passed` are the cells that the condition looks at and that did not pass; `reason` is why it
+    is open, which tells an artifact that nobody brought from one that waits for its approval.
     """
     match condition:
         case TestPassed() if answer == "missing" and not not_passed:
@@ -78,17 +89,22 @@ def next_step(condition: Condition, answer: Answer, not_passed: Sequence[CellDec
         case EngineFactHolds():
             return "see the findings of this gate; the definition or the run is incomplete"
         case ApprovalGiven():
-            return f"{condition.role} reviews and approves it: arco-audit sign"
+            return f"{condition.role} reviews and approves it: {_sign(condition.role)}"
         case ExternalAttached():
-            return (
-                f"bring {condition.artifact} with arco-audit attach;"
-                f" {condition.role} approves it with arco-audit sign"
-            )
+            approve = f"{condition.role} approves it: {_sign(condition.role)}"
+            if reason == waits(condition):
+                return approve
+            return f"bring {condition.artifact} with arco-audit attach; then {approve}"
         case CarriedOver():
             return (
                 f"run {condition.command} again, or show with arco-audit carry"
                 f" that its evidence in {condition.run} still holds"
             )
+
+
+def _sign(role: str) -> str:
+    name = f"'{role}'" if " " in role else role
+    return f"arco-audit sign --role {name} --key FILE"
 
 
 def _next_step_of_cells(

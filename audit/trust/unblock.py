@@ -448,7 +448,7 @@ def _told(cause: Cause, need: Need, hearing: Hearing) -> tuple[str, str]:
     if cause.kind == "cell":
         return _told_of_cell(cause.place, need, hearing)
     assert need.condition
-    step = words.next_step(need.condition, need.told.answer)
+    step = words.next_step(need.condition, need.told.answer, reason=need.told.reason)
     if cause.kind == "test":
         outcomes = hearing.outcomes[cause.place, cause.parts[0]]
         return f"{words.listed(outcomes)} in {cause.place}, which passed", step

@@ -1810,10 +1810,21 @@ def describe(condition: Condition) -> str:
             return f"evidence of {condition.command} carried over from {condition.run}"
 
 
-def next_step(condition: Condition, answer: Answer, not_passed: Sequence[CellDecision] = ()) -> str:
+def waits(condition: ExternalAttached) -> str:
+    """Return that an artifact lacks nothing but its approval."""
+    return f"{condition.artifact} is attached and waits for its approval by {condition.role}"
+
+
+def next_step(
+    condition: Condition,
+    answer: Answer,
+    not_passed: Sequence[CellDecision] = (),
+    reason: str = "",
+) -> str:
     """Return what the owner of an open condition does next.
 
-    `not_passed` are the cells that the condition looks at and that did not pass.
+    `not_passed` are the cells that the condition looks at and that did not pass; `reason` is why it
+    is open, which tells an artifact that nobody brought from one that waits for its approval.
     """
     match condition:
         case TestPassed() if answer == "missing" and not not_passed:
@@ -1832,17 +1843,22 @@ def next_step(condition: Condition, answer: Answer, not_passed: Sequence[CellDec
         case EngineFactHolds():
             return "see the findings of this gate; the definition or the run is incomplete"
         case ApprovalGiven():
-            return f"{condition.role} reviews and approves it: arco-audit sign"
+            return f"{condition.role} reviews and approves it: {_sign(condition.role)}"
         case ExternalAttached():
-            return (
-                f"bring {condition.artifact} with arco-audit attach;"
-                f" {condition.role} approves it with arco-audit sign"
-            )
+            approve = f"{condition.role} approves it: {_sign(condition.role)}"
+            if reason == waits(condition):
+                return approve
+            return f"bring {condition.artifact} with arco-audit attach; then {approve}"
         case CarriedOver():
             return (
                 f"run {condition.command} again, or show with arco-audit carry"
                 f" that its evidence in {condition.run} still holds"
             )
+
+
+def _sign(role: str) -> str:
+    name = f"'{role}'" if " " in role else role
+    return f"arco-audit sign --role {name} --key FILE"
 
 
 def _next_step_of_cells(
@@ -2156,7 +2172,7 @@ def _explain(signal: Signal, answers: Sequence[Verdict], bench: _Bench) -> tuple
     condition, (answer, reason) = signal.conditions[first], answers[first]
     open_cells = [bench.cell(name) for name in getattr(condition, "cells", ())]
     not_passed = [cell for cell in open_cells if not cell.passed]
-    return reason + more, words.next_step(condition, answer, not_passed)
+    return reason + more, words.next_step(condition, answer, not_passed, reason)
 
 
 def _worst_by_id(signals: Sequence[SignalDecision]) -> dict[str, SignalDecision]:
@@ -4839,7 +4855,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from evidence import chain, judge, roster, seal
+from evidence import chain, judge, roster, seal, words
 from evidence.brought import ApprovalFact, Brought, CarryFact, ExternalFact, Waived
 from evidence.codec import Malformed
 from evidence.instant import milliseconds
@@ -5323,8 +5339,7 @@ class _Scale:
             said = f"{name} attached, approved by {', '.join(people)} as {condition.role}"
             self.weights[weight.entry.number] = Weight(weight.entry, "counts", said)
             return make(signal.id, name, condition.role, "met", said)
-        said = f"{name} is attached and waits for its approval by {condition.role}"
-        return make(signal.id, name, condition.role, "missing", said)
+        return make(signal.id, name, condition.role, "missing", words.waits(condition))
 
     def _approvers(self, gate: int, role: str) -> list[str]:
         people = [

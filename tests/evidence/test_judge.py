@@ -493,8 +493,12 @@ def test_the_status_of_a_signal(conditions: list[model.Condition], status: str) 
         (FILE, replace(WHOLE, files=(model.FileFact("doc.md", "owner", True, False),)), "complete"),
         (replace(ABSENT, pattern="x"), WHOLE, "take x out of src/**"),
         (replace(SEALED, fact="tracker_valid"), WHOLE, "see the findings of this gate"),
-        (APPROVAL, WHOLE, "SRE reviews and approves it"),
-        (EXTERNAL, WHOLE, "SRE approves it with arco-audit sign"),
+        (APPROVAL, WHOLE, "SRE reviews and approves it: arco-audit sign --role SRE --key FILE"),
+        (
+            EXTERNAL,
+            WHOLE,
+            "bring drill.md with arco-audit attach; then SRE approves it: arco-audit",
+        ),
         (CARRY, WHOLE, "run a again"),
     ],
 )
