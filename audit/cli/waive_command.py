@@ -69,14 +69,14 @@ def command(
         )
     at = signing.desk(run, repo, trust, sign_off)
     who, name = signing.signer(at, key, passphrase_file, role, person)
-    case = at.case()
+    case, report = at.case(), at.report()
     if again:
-        waived = waiving.before(at.book, case, signal, keys.check_any)
+        waived = waiving.before(at.book, case, report, signal, keys.check_any)
         until, reason = until or waived.until_utc, reason or waived.reason
     record = waiving.waiver(
         at.book,
         case,
-        at.report(),
+        report,
         signal=signal,
         person=name,
         role=role,

@@ -59,18 +59,13 @@ def waiver(
     if not reason.strip():
         raise Invalid("a waiver without a reason says nothing", next_step="say why by --reason")
     if role not in case.roster.waive:
-        listed = ", ".join(case.roster.waive) or "none"
+        wanted = ", ".join(f'"{name}"' for name in (*case.roster.waive, role))
         raise Invalid(
             f"the trust file lets nobody waive in this role role=`{role}`",
-            next_step=f"roles that may waive (key `waive` of the trust file): {listed}",
+            next_step=f"whoever keeps the trust file writes waive = [{wanted}] there, above the"
+            " first [[key]]",
         )
-    failure = case.fingerprint(signal)
-    closed = [item.id for item in report.decision.signals if item.status == "GO"]
-    if not failure or signal in closed:
-        raise Invalid(
-            f"this signal does not fail, so there is nothing to waive signal=`{signal}`",
-            next_step="arco-audit status",
-        )
+    failure = _failure(case, report, signal)
     _refuse_overlap(report.weighed.weights, signal, window)
     return Waiver(
         opened.at(),
@@ -85,6 +80,18 @@ def waiver(
         window.until_utc,
         reason.strip(),
     )
+
+
+def _failure(case: weigh.Case, report: trusted.Report, signal: str) -> str:
+    """Return the fingerprint of what a signal fails at. Raises `Invalid` where it does not fail."""
+    failure = case.fingerprint(signal)
+    closed = [item.id for item in report.decision.signals if item.status == "GO"]
+    if not failure or signal in closed:
+        raise Invalid(
+            f"this signal does not fail, so there is nothing to waive signal=`{signal}`",
+            next_step="arco-audit status",
+        )
+    return failure
 
 
 def _refuse_window(window: Window, as_of: str) -> None:
@@ -116,16 +123,21 @@ def _refuse_overlap(weights: Sequence[weigh.Weight], signal: str, window: Window
 
 
 def before(
-    opened: Book, case: weigh.Case, signal: str, check: Check = roster.check_ed25519
+    opened: Book,
+    case: weigh.Case,
+    report: trusted.Report,
+    signal: str,
+    check: Check = roster.check_ed25519,
 ) -> Waiver:
     """Return the waiver of this signal in force in the newest earlier run, if it still fits.
 
     It was bound to another tree; whoever may waive signs it again for this one.
 
     Raises:
-        Invalid: there is none, or the signal now fails otherwise than when it was waived.
+        Invalid: it does not fail now, there is none, or it fails otherwise than when it was waived.
     """
     naming.signal_of(opened.sealed.plan, signal)
+    failure = _failure(case, report, signal)
     found: list[tuple[str, Waiver]] = []
     for folder in book.signed_beside(opened):
         try:
@@ -142,7 +154,7 @@ def before(
             next_step="waive it with --until and --reason",
         )
     _, waived = max(found, key=lambda item: item[0])
-    if waived.fingerprint != case.fingerprint(signal):
+    if waived.fingerprint != failure:
         raise Invalid(
             f"it now fails otherwise than when it was waived in run=`{waived.at.label}`"
             f" signal=`{signal}`",
