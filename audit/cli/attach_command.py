@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from audit.cli import options, passphrase, screen, signing
 from audit.cli.failure import READY
+
+if TYPE_CHECKING:
+    from audit.trust.attaching import Wish
+    from evidence.weigh import Weight
 
 
 @click.command("attach")
@@ -44,8 +50,9 @@ def command(
     """Bring a file that a signal waits for, such as the minutes of a drill.
 
     A copy is kept in the sign-off folder under its digest; it counts once its role approves it
-    (arco-audit sign). A key is not needed: the approval is signed. Exit codes: 0 attached, 3 the
-    bundle does not verify.
+    (arco-audit sign). A key is not needed: the approval is signed, and without one the name is
+    shown as a claim. An earlier approval of that gate needs another look then. Exit codes: 0
+    attached, 3 the bundle does not verify.
 
     \b
     Examples:
@@ -74,13 +81,29 @@ def command(
         book.speaker(at.roster, who.keyid, wish.role, at.utc, wish.person)
     digest, size = book.keep(at.book, file)
     record = attaching.attachment(at.book, wish, at.utc, digest, size)
+    before = at.report().weighed.weights
     done = signing.put(at, record, [who] if who else [], "waits")
-    told = {"signal": signal, "artifact": wish.artifact, "sha256": digest, "bytes": size}
+    stale = attaching.unsettled(before, replace(at, book=done).report().weighed.weights)
+    lines = [weight.entry.number + 1 for weight in stale]
+    told = {
+        **{"signal": signal, "artifact": wish.artifact, "sha256": digest, "bytes": size},
+        **{"signed": who is not None, "approvals_to_look_at": lines},
+    }
     signing.conclude(at, done, as_json, **told)
     if not as_json:
-        approver = attaching.approver(at.book, wish)
-        screen.say(f"next: {approver} approves it: arco-audit sign --role {approver}")
+        _tell_next(at, wish, stale)
     return READY
+
+
+def _tell_next(at: signing.Desk, wish: Wish, stale: Sequence[Weight]) -> None:
+    from audit.trust import attaching
+
+    if stale:
+        people = ", ".join(dict.fromkeys(weight.entry.record.person for weight in stale))
+        gate = attaching.gate_of(at.book, wish)
+        screen.say(f"approvals of gate {gate} need another look: {people}")
+    approver = attaching.approver(at.book, wish)
+    screen.say(f"next: {approver} approves it: arco-audit sign --role {approver}")
 
 
 def _person(at: signing.Desk, keyid: str) -> str:

@@ -205,6 +205,8 @@ def conclude(at: Desk, done: Book, as_json: bool, **more: Any) -> None:
     """Tell what was written and the verdict with it."""
     from dataclasses import replace
 
+    from audit.trust import attaching
+
     report = replace(at, book=done).report()
     entry = done.log.entries[-1]
     if as_json:
@@ -220,7 +222,7 @@ def conclude(at: Desk, done: Book, as_json: bool, **more: Any) -> None:
         )
         return
     screen.say(f"written: line {entry.number + 1} of {done.folder / layout.SIGN_OFF_LOG}")
-    screen.say(f"  {trusted.title(entry.record)}")
+    screen.say(f"  {attaching.title(entry)}")
     screen.say(f"verdict: {screen.coloured(report.verdict)}  as of {report.as_of}")
 
 
@@ -262,12 +264,14 @@ def brought(
 
 def entry_lines(report: trusted.Report) -> list[str]:
     """Return the entries of a sign-off with how each stands, as a table, and its warnings."""
+    from audit.trust import attaching
+
     rows = [
         [
             str(weight.entry.number + 1),
             weight.entry.digest[:16],
             weight.standing,
-            trusted.title(weight.entry.record) + (f": {weight.reason}" if weight.reason else ""),
+            attaching.title(weight.entry) + (f": {weight.reason}" if weight.reason else ""),
         ]
         for weight in report.weighed.weights
     ]

@@ -5,13 +5,16 @@ The file itself is kept by `book.keep`. It counts once its role has approved it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from audit.errors import Invalid
 from audit.trust import naming
 from audit.trust.book import Book
+from evidence import trusted
 from evidence.instant import milliseconds
-from evidence.signoff import Attachment
+from evidence.signoff import Approval, Attachment, Entry
+from evidence.weigh import Weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +84,31 @@ def approver(opened: Book, wish: Wish) -> str:
     """Return the role whose approval makes an artifact count."""
     signal = naming.signal_of(opened.sealed.plan, wish.signal)
     return naming.external_of(signal, wish.artifact).role
+
+
+def gate_of(opened: Book, wish: Wish) -> int:
+    """Return the gate that the artifact is brought for: its approvals were of what was before."""
+    return naming.signal_of(opened.sealed.plan, wish.signal).gate
+
+
+def title(entry: Entry) -> str:
+    """Return an entry of the log as a few words; of an unsigned one, that its person is a claim."""
+    record = entry.record
+    if entry.envelope.signatures or not isinstance(record, Attachment):
+        return trusted.title(record)
+    of = f"attachment of {record.artifact} for {record.signal}"
+    return f"{of}, unsigned; says to be from {record.person} for {record.role}"
+
+
+def unsettled(before: Sequence[Weight], after: Sequence[Weight]) -> tuple[Weight, ...]:
+    """Return the approvals that counted and need another look since entries were added.
+
+    Both are weighed at the same instant; `after` has the entries of `before` and more.
+    """
+    return tuple(
+        new
+        for old, new in zip(before, after, strict=False)
+        if isinstance(old.entry.record, Approval)
+        and old.standing == "counts"
+        and (old.standing, old.reason) != (new.standing, new.reason)
+    )

@@ -192,7 +192,7 @@ def test_review_sign_refuse_and_one_approval_turns(
     served.call("attach", "G1-001", drill, "--person", "ada")
     page.click("button.do")
     page.wait_for_selector("[role=alert]")
-    assert "line 3: attachment by ada" in page.inner_text("[role=alert]")
+    assert "unsigned; says to be from ada" in page.inner_text("[role=alert]")
     picture(page, tmp_path, "refused")
     page.goto(f"{base}/")
     assert badges(page, "counts") == 1

@@ -145,7 +145,7 @@ def test_what_changed_since(board: Board) -> None:
     board.now = "2099-01-01T00:00:00Z"
     text = board.get("/changes").text
     assert "Since your approval" in text
-    assert "line 2: attachment by ada" in text
+    assert "line 2: attachment of release_evidence/drill.md for G1-001, unsigned" in text
     assert "is not as you approved it" in text
     assert "changed</span>" in board.get().text
 

@@ -166,7 +166,7 @@ def test_what_somebody_added_meanwhile_is_shown_and_nothing_is_signed(board: Boa
     answer = board.send(form)
     assert answer.status_code == 409
     assert "something changed since this was shown" in answer.text
-    assert "line 1: attachment by ada" in answer.text
+    assert "unsigned; says to be from ada for SRE" in answer.text
     assert board.desk.log == before
     assert board.send(board.form()).status_code == 303
     assert len(entries(board)) == 2

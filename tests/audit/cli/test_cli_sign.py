@@ -42,7 +42,13 @@ def test_a_release_is_signed_off(desk: Desk) -> None:
     assert "arco-audit sign --role SRE" in said.out
     said = desk.sign(ada)
     assert said.code == 0, said.err
-    for part in ("G1-001", "drill.md", "documents/summary.md", "attachment by ada", "verdict:"):
+    for part in (
+        "G1-001",
+        "drill.md",
+        "documents/summary.md",
+        "unsigned; says to be from ada",
+        "verdict:",
+    ):
         assert part in said.out
     assert desk.statuses() == {"G0-001": "GO", "G1-001": "GO", "G2-001": "NO-GO", "": "NO-GO"}
     assert desk.waive(bob).code == 0
@@ -104,7 +110,7 @@ def test_what_changed_since_is_shown(desk: Desk) -> None:
     assert "gate 1 changed since" in desk.do("status").out
     said = desk.sign(ada)
     assert "since your approval" in said.out
-    assert "line 2: attachment by ada" in said.out
+    assert "line 2: attachment of release_evidence/drill.md for G1-001, unsigned" in said.out
     assert "changed" in said.out
     assert desk.statuses()["G1-001"] == "GO"
     desk.call("run", "--repo", desk.toy, "--label", "two")
@@ -363,3 +369,27 @@ def test_a_forecast_without_people(desk: Desk) -> None:
     expected = "began before the commit" in said.out
     assert expected == (" before commit (" in said.out)
     assert desk.call("doctor", "--repo", desk.toy).out.count("clock") >= 1
+
+
+def test_what_nobody_signed_is_told_as_a_claim(desk: Desk) -> None:
+    ada = desk.key("ada", "SRE")
+    assert desk.sign(ada).code == 0
+    said = desk.attach("--person", "Mallory")
+    assert said.code == 0, said.err
+    claim = "attachment of release_evidence/drill.md for G1-001, unsigned; says to be from Mallory"
+    assert f"  {claim} for SRE\n" in said.out
+    assert "attachment by Mallory" not in said.out
+    assert "approvals of gate 1 need another look: ada\n" in said.out
+    status = " ".join(desk.do("status").out.split())
+    assert "unsigned; says to be from Mallory for SRE" in status
+    assert "attachment by Mallory" not in status
+    assert desk.sign(ada).code == 0
+    again = desk.attach("--json", "--key", ada, "--person", "ada", text="other\n")
+    assert again.code == 0, again.err
+    assert (again.value["signed"], again.value["approvals_to_look_at"]) == (True, [3])
+    assert "attachment by ada as SRE" in desk.do("status").out
+
+
+def test_a_first_attachment_unsettles_nobody(desk: Desk) -> None:
+    desk.key("ada", "SRE")
+    assert "another look" not in desk.attach().out
