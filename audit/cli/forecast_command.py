@@ -113,9 +113,11 @@ def _tell(flips: tuple[Flip, ...]) -> None:
     if not flips:
         screen.say("nothing will flip")
         return
-    rows = [
-        [flip.at_utc, f"{flip.noun} {flip.name}".rstrip(), flip.before, flip.after, flip.why]
-        for flip in flips
-    ]
+    rows = [[flip.at_utc, _what(flip), flip.before, flip.after, flip.why] for flip in flips]
     for line in screen.table(("at", "what", "from", "to", "why"), rows):
         screen.say(line)
+
+
+def _what(flip: Flip) -> str:
+    """What flips, in few letters: an entry by its line, the rest of it is told in why."""
+    return flip.name if flip.noun == "entry" else f"{flip.noun} {flip.name}".rstrip()

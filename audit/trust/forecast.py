@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from audit.trust.attaching import title
 from evidence import judge, weigh
 from evidence.carry import Carried
 from evidence.instant import milliseconds, utc_of
 from evidence.model import Decision, Facts, Plan
 from evidence.signoff import Log
 from evidence.slices import SKEW_MS
-from evidence.trusted import title
 
 TIMES = ("from_utc", "until_utc", "expires_utc", "review_utc")
 """Fields of an entry from which on it stands otherwise."""
@@ -45,8 +45,10 @@ class State:
         for signal in decision.signals:
             yield ("signal", signal.id), (signal.status, signal.reason)
         for weight in self.weights:
-            name = f"line {weight.entry.number + 1}, {title(weight.entry.record)}"
-            yield ("entry", name), (weight.standing, weight.reason)
+            why = (
+                f"{title(weight.entry)}: {weight.reason}" if weight.reason else title(weight.entry)
+            )
+            yield ("entry", f"line {weight.entry.number + 1}"), (weight.standing, why)
 
 
 @dataclass(frozen=True, slots=True)

@@ -353,6 +353,8 @@ def test_what_will_flip(desk: Desk) -> None:
     assert {at for at, _, _ in flips} == {"2097", "2098", "2099"}
     short = desk.do("forecast", "--until", "2097-06-01T00:00:00Z")
     assert "2097-01-01T00:00:00Z  verdict" in short.out
+    entry = next(line for line in short.out.splitlines() if "Z  line 2 " in line)
+    assert "approval by ada as SRE of gates 0, 1: it expired at" in entry
     assert "\n2098" not in short.out
     assert "clock: system wall clock" in short.out
     assert "GO-WITH-WAIVERS" in desk.do("decide", "--as-of", "2096-12-31T23:59:59.999Z").out
