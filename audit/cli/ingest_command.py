@@ -51,9 +51,10 @@ def command(
     """Read evidence that others made, and say or convert what it amounts to.
 
     Reads JUnit, SARIF, CTRF, in-toto links, DSSE envelopes and Sigstore bundles, SLSA provenance,
-    VSA and PEP 740 attestations. What rests on a signature is at most unknown until --trust and
-    --role say whose counts. With --as it becomes a result file of a cell, and the judge decides.
-    Exit codes: 0 everything passed, or was converted; 1 something did not pass; 2 not readable.
+    VSA, PEP 740 and arco-audit's own attestations. What rests on a signature is at most unknown
+    until --trust and --role say whose counts. With --as it becomes a result file of a cell, and the
+    judge decides. Exit codes: 0 everything passed, or was converted; 1 something did not pass; 2
+    not readable.
 
     \b
     Examples:

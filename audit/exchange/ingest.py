@@ -21,7 +21,10 @@ from evidence.model import Outcome
 
 DOCUMENTS_MAX = 10_000
 """Documents in one file of lines."""
-KNOWN = "JUnit, SARIF, CTRF, in-toto links and statements, SLSA, VSA, PEP 740"
+KNOWN = (
+    "JUnit, SARIF, CTRF, in-toto links and statements, SLSA, VSA, PEP 740, attestations of"
+    " arco-audit"
+)
 _COMMITS = ("gitCommit", "sha1")
 _STATEMENTS = (
     "in-toto link",
@@ -30,6 +33,8 @@ _STATEMENTS = (
     "slsa provenance",
     "vsa",
     "pep740",
+    "audit decision",
+    "audit checkpoint",
 )
 
 
@@ -58,7 +63,13 @@ def _documents(data: bytes, place: str, verify: Verify | None) -> Iterable[Inges
     lines = [line for line in data.split(b"\n") if line.strip()]
     if len(lines) > 1 and all(_is_whole(line) for line in lines):
         return _lines(lines, place, verify)
+    if start and not start.startswith((b"{", b"[")):
+        raise _unknown(place)
     return _document(parse(data, place), verify)
+
+
+def _unknown(place: str) -> Invalid:
+    return Invalid("of no kind that is read here", place=place, next_step=f"bring one of: {KNOWN}")
 
 
 def _is_whole(line: bytes) -> bool:
@@ -84,11 +95,7 @@ def _document(document: Look, verify: Verify | None) -> Iterable[Ingested]:
         return [ingest_tests.ctrf(document)]
     found = list(ingest_intoto.read(document, verify))
     if not found and not document.has("attestation_bundles"):
-        raise Invalid(
-            "of no kind that is read here",
-            place=document.place,
-            next_step=f"bring one of: {KNOWN}",
-        )
+        raise _unknown(document.place)
     return [replace(item, place=document.place) for item in found]
 
 

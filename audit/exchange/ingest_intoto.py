@@ -30,8 +30,11 @@ from evidence.dsse import PAYLOAD_TYPE, Envelope
 from evidence.model import Outcome
 
 STATEMENTS = (dsse.STATEMENT_TYPE, "https://in-toto.io/Statement/v0.1")
+DECISION, CHECKPOINT = "urn:arco-audit:decision:v1", "urn:arco-audit:checkpoint:v1"
+"""Our own predicates, as `arco-audit attest` writes them."""
 SIGSTORE = "application/vnd.dev.sigstore.bundle"
 _DIGEST = re.compile(r"[0-9a-f]{32,128}")
+_VERSION = re.compile(r"[/:]v[^/:]*\Z")
 _HEX = re.compile(r"([0-9a-f]{2})+")
 
 
@@ -174,8 +177,8 @@ def _predicate_reader(kind: Look) -> Reader:
     text = kind.text()
     if text in _PREDICATES:
         return _PREDICATES[text]
-    family = text.rpartition("/v")[0]
-    known = [name for name in _PREDICATES if name.rpartition("/v")[0] == family]
+    family = _VERSION.sub("", text)
+    known = [name for name in _PREDICATES if _VERSION.sub("", name) == family]
     if known:
         raise kind.wrong(
             f"a version that is not read here type=`{text:.80}` known=`{', '.join(known)}`"
@@ -293,6 +296,32 @@ def _publish(predicate: Look, statement: Look, signed: _Signed) -> Ingested:
     return _made("pep740", statement.place, "", "passed", signed)
 
 
+def _decision(predicate: Look, statement: Look, signed: _Signed) -> Ingested:
+    """What a run of arco-audit decided. A gate that is not GO failed, whatever else is said."""
+    word = predicate.at("verdict").word("GO", "NO-GO")
+    found: list[Check] = []
+    for gate in predicate.at("gates").items():
+        status = gate.at("status").word("GO", "PARTIAL", "NO-GO")
+        name = f"gate {gate.at('id').whole()}: {gate.at('name').text()}"
+        outcome: Outcome = "passed" if status == "GO" else "failed"
+        found.append(Check(name[:NAME_CHARS_MAX], outcome, "" if status == "GO" else status))
+    failed = word != "GO" or any(test.outcome == "failed" for test in found)
+    return _made(
+        "audit decision",
+        statement.place,
+        predicate.at("tool").at("name").text(),
+        "failed" if failed else "passed",
+        signed,
+        tests=tuple(found),
+    )
+
+
+def _checkpoint(predicate: Look, statement: Look, signed: _Signed) -> Ingested:
+    """The roots of a run: they say what was sealed, and not whether it is ready."""
+    predicate.at("of").at("final_root").text()
+    return _made("audit checkpoint", statement.place, "", "unknown", signed)
+
+
 def _other(predicate: Look, statement: Look, signed: _Signed) -> Ingested:
     kind = statement.at("predicateType").text()
     made = _made("in-toto statement", statement.place, "", "unknown", signed)
@@ -306,6 +335,8 @@ _PREDICATES: Mapping[str, Reader] = {
     "https://slsa.dev/provenance/v1": _provenance,
     "https://slsa.dev/verification_summary/v1": _summary,
     "https://docs.pypi.org/attestations/publish/v1": _publish,
+    DECISION: _decision,
+    CHECKPOINT: _checkpoint,
 }
 
 

@@ -23,6 +23,8 @@ Kind = Literal[
     "slsa provenance",
     "vsa",
     "pep740",
+    "audit decision",
+    "audit checkpoint",
 ]
 Verdict = Literal["passed", "failed", "unknown"]
 Signature = Literal["none", "missing", "not checked", "verified", "refused"]
@@ -38,6 +40,8 @@ PREFIXES: Mapping[Kind, str] = {
     "slsa provenance": "slsa",
     "vsa": "vsa",
     "pep740": "pep740",
+    "audit decision": "audit",
+    "audit checkpoint": "audit",
 }
 """What the metrics of each kind begin with."""
 NAME_CHARS_MAX = 2_000

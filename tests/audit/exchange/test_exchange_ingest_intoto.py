@@ -10,8 +10,9 @@ import pytest
 
 from audit.errors import Invalid
 from audit.exchange import signers
-from audit.exchange.ingest import ingest
+from audit.exchange.ingest import as_metrics, ingest
 from audit.exchange.ingested import Expected, Ingested, Verify
+from audit.trust import intoto
 from evidence import dsse
 from tests.audit.exchange.exchange_kit import envelope, statement
 from tests.evidence.sign_kit import ADA, BOB, EVE, TRUST
@@ -357,3 +358,52 @@ def test_another_builder_fails() -> None:
 def test_digests_are_compared_in_lowercase() -> None:
     value = {**summary(), "subject": [{"name": "x", "digest": {"sha256": WHEEL.upper()}}]}
     assert one(value, digests=(WHEEL,)).flags["subject_matches"]
+
+
+# --- our own --------------------------------------------------------------------------------------
+
+
+def decided(verdict: str = "GO", status: str = "GO", kind: str = intoto.DECISION) -> dict[str, Any]:
+    gates = [{"id": 0, "name": "Base", "status": status, "closed": 1, "open": 0}]
+    tool = {"name": "arco-audit", "version": "1.0"}
+    return statement(kind, {"tool": tool, "verdict": verdict, "gates": gates})
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (decided(), "passed"),
+        (decided("NO-GO"), "failed"),
+        (decided("GO", "PARTIAL"), "failed"),
+    ],
+)
+def test_a_decision_of_ours_says_its_verdict(value: dict[str, Any], says: str) -> None:
+    found = one(envelope(value, "k"), verify=signed_by_ada)
+    assert (found.kind, found.producer, found.says) == ("audit decision", "arco-audit", says)
+    assert found.outcome == says
+    assert found.subjects
+    assert [test.name for test in found.tests] == ["gate 0: Base"]
+    assert one(value).outcome == ("unknown" if says == "passed" else says)
+    assert as_metrics([found])
+
+
+def test_a_checkpoint_of_ours_says_nothing_of_readiness() -> None:
+    value = statement(intoto.CHECKPOINT, {"of": {"final_root": "ab" * 32}, "size": 3})
+    found = one(envelope(value, "k"), verify=signed_by_ada)
+    assert (found.kind, found.says, found.problems) == ("audit checkpoint", "unknown", ())
+
+
+def test_a_decision_of_another_shape_or_version_is_refused() -> None:
+    assert "a version that is not read here" in refusal(decided(kind=f"{intoto.DECISION}9")).problem
+    assert "verdict" in refusal(decided("PERHAPS")).place
+    assert "status" in refusal(decided("GO", "FINE")).place
+    refusal(statement(intoto.DECISION, {}))
+    refusal(statement(intoto.CHECKPOINT, {"of": []}))
+
+
+@pytest.mark.parametrize("data", [b"# minutes\n", b"a = 1\n", b'{"a": 1}', b'"text"'])
+def test_a_file_of_no_known_kind_is_told_the_kinds(data: bytes) -> None:
+    caught = refusal(data)
+    assert "of no kind that is read here" in caught.problem
+    for kind in ("JUnit", "SARIF", "CTRF", "SLSA", "VSA", "PEP 740", "arco-audit"):
+        assert kind in caught.next_step
