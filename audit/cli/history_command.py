@@ -361,7 +361,7 @@ def _trend(item: Any) -> list[str]:
         change,
         f"{item.gates_go}/{item.gates}",
         f"{item.cells_passed}/{item.cells}",
-        words.span(item.duration_ms),
+        words.seconds(item.duration_ms),
         item.commit[:12],
         f"{item.audit}/{item.label}" + ("" if item.verified else "  (does not verify)"),
     ]

@@ -26,6 +26,18 @@ def span(ms: int | None) -> str:
     return f"{seconds // 86_400} d {seconds % 86_400 // 3600} h"
 
 
+def seconds(ms: int) -> str:
+    """Return a duration between two instants that are known in whole seconds.
+
+    >>> seconds(0), seconds(5000), seconds(61_000)
+    ('<1 s', '5 s', '1 min 1 s')
+    """
+    whole = ms // 1000
+    if whole < 1:
+        return "<1 s"
+    return f"{whole} s" if whole < 60 else span(ms)
+
+
 def minute(utc: str) -> str:
     """Return an instant to the minute.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -99,6 +100,18 @@ def test_words_that_do_not_count_are_no_approvals(call: Any, make_toy: Any, tmp_
     refused(call("history", "add", "--repo", toy, "--trust", other))
     other.write_text("format_version = 9")
     refused(call("history", "add", "--repo", toy, "--trust", other))
+
+
+@pytest.mark.parametrize(
+    ("ms", "took"), [(0, "<1 s"), (1000, "1 s"), (59_000, "59 s"), (61_000, "1 min 1 s")]
+)
+def test_a_run_that_is_known_in_whole_seconds_is_told_so(ms: int, took: str) -> None:
+    run = query.Trend(
+        **{item.name: "" for item in dataclasses.fields(query.Trend)}  # type: ignore[arg-type]
+        | {"ended": "2026-12-01T10:00:00Z", "change": 0, "verified": True, "duration_ms": ms}
+    )
+    header, line = history_command.LAYOUTS["trends"]
+    assert dict(zip(header, line(run), strict=True))["took"] == took
 
 
 def test_without_a_word_it_shows_the_trends(audited: Path, call: Any) -> None:
