@@ -395,3 +395,22 @@ def test_what_nobody_signed_is_told_as_a_claim(desk: Desk) -> None:
 def test_a_first_attachment_unsettles_nobody(desk: Desk) -> None:
     desk.key("ada", "SRE")
     assert "another look" not in desk.attach().out
+
+
+def test_what_is_attested_can_be_ingested(desk: Desk) -> None:
+    ada = desk.key("ada", "runner")
+    assert desk.call("attest", "--repo", desk.toy, "--key", ada).code == 0
+    files = sorted(desk.layer.rglob("*.intoto.jsonl"))
+    assert files
+    words = ("--repo", desk.toy, "--commit", "HEAD", "--trust", desk.trust, "--role", "runner")
+    said = desk.call("ingest", *files, *words, "--json")
+    found = {item["kind"]: item for item in said.value["documents"]}
+    decision = found["audit decision"]
+    assert (decision["outcome"], decision["signature"]) == ("failed", "verified")  # it is NO-GO
+    assert decision["producer"] == "arco-audit"
+    assert decision["flags"]["subject_matches"]
+    outcomes = {item["name"]: item["outcome"] for item in decision["tests"]}
+    assert outcomes == dict.fromkeys(outcomes, "failed")
+    assert len(outcomes) == 3
+    assert {item["name"] for item in decision["subjects"]} >= {"decision.json", "checkpoint"}
+    assert found["audit checkpoint"]["outcome"] == "unknown"
