@@ -504,7 +504,8 @@ def push(
     with extras.needed("iceberg"):
         from audit.history import iceberg
     folder = _store(repo, definition, store)
-    done = iceberg.push(iceberg.connect(catalog, warehouse), namespace, folder, place=catalog)
+    with iceberg.connect(catalog, warehouse) as remote:
+        done = iceberg.push(remote, namespace, folder, place=catalog)
     if as_json:
         screen.as_json({"namespace": namespace, "tables": codec.to_value(done)})
         return READY
