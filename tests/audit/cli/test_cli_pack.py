@@ -24,6 +24,7 @@ from audit.release import material, pack
 from audit.repo import Repository
 from audit.runs import load
 from evidence import codec, layout
+from tests.audit.cli.sign_off_kit import need_trust
 from tests.audit.release.release_kit import DEFINITION, LOG, TAG, Project
 
 FILE = f"{TAG}.evidence.tar"
@@ -218,6 +219,7 @@ def test_a_run_that_is_no_go_is_packed_and_warned_of(
 def test_the_verdict_with_sign_off_is_said_where_a_trust_file_is(
     project: Project, call: Callable[..., Any], tmp_path: Path
 ) -> None:
+    need_trust()
     waits = 'closes_when = [{ approval = "SRE" }]'
     changed = DEFINITION.replace('closes_when = [{ command = "hello" }]', waits)
     role = '[[role]]\nid = "SRE"\ntitle = "Site reliability"\n\n[[gate]]'
