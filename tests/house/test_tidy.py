@@ -10,7 +10,7 @@ import pytest
 import tidy
 
 ROOT = Path(__file__).parents[2]
-SHIPPED = tidy.read(ROOT, "audit", "evidence")
+SHIPPED = tidy.read(ROOT, "arco", "audit", "evidence")
 TESTS = tidy.read(ROOT, "tests")
 LAYOUT = next(source for source in SHIPPED if source.module == tidy.SPELLER)
 NAMES = tidy.bundle_names(LAYOUT)

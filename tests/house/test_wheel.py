@@ -24,10 +24,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 
 def test_the_wheel_holds_every_module_and_nothing_else_to_import(wheel: zipfile.ZipFile) -> None:
     tops = {name.split("/")[0] for name in wheel.namelist()}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"audit", "evidence"}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"arco", "audit", "evidence"}
     here = {
         path.relative_to(ROOT).as_posix()
-        for package in ("audit", "evidence")
+        for package in ("arco", "audit", "evidence")
         for path in (ROOT / package).rglob("*.py")
     }
     assert here == {name for name in wheel.namelist() if name.endswith(".py")}
@@ -35,7 +35,7 @@ def test_the_wheel_holds_every_module_and_nothing_else_to_import(wheel: zipfile.
 
 def test_the_wheel_holds_the_data_that_the_packages_read(wheel: zipfile.ZipFile) -> None:
     names = set(wheel.namelist())
-    assert {"audit/py.typed", "evidence/py.typed", "evidence/standalone/verify.py"} <= names
+    assert {"arco/py.typed", "audit/py.typed", "evidence/py.typed", "evidence/standalone/verify.py"} <= names
     schemas = {f"audit/schemas/{path.name}" for path in (ROOT / "schemas").iterdir()}
     assert schemas
     templates = {

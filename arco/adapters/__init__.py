@@ -1,0 +1,1 @@
+"""What touches the world: stores, disks, clocks, random sources. Only `cli` and tests wire them."""

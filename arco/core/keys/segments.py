@@ -1,0 +1,113 @@
+r"""What may stand in one field of a key, how it is spelled, and how it is read back.
+
+The set of allowed characters is a list of what is safe everywhere: ASCII letters, digits, `-`, `_`.
+So no field can hold a separator, a dot, `%`, a control or a letter that looks like another.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+from arco.core.errors import Invalid
+from arco.core.ids import Ulid, ulid_ms
+
+VERSION_DIGITS = 20
+VERSION_MAX = 10**VERSION_DIGITS - 1
+SHOWN_MAX = 80
+"""Characters of a refused value that a message shows."""
+
+
+class DomainName(StrEnum):
+    """A unit of atomicity, with one chain of manifests."""
+
+    CATALOG = "catalog"
+    """Catalogs, namespaces, tables, columns, lineage and search: tier 1."""
+    EXECUTIONS = "executions"
+    ORCHESTRATION = "orchestration"
+
+
+class ReceiptPhase(StrEnum):
+    """Where a receipt of the Iceberg routes stands."""
+
+    PENDING = "pending"
+    COMMITTED = "committed"
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One kind of field: the pattern of its spelling, and how values become words and back."""
+
+    pattern: str
+    spell: Callable[[Any], str] = str
+    read: Callable[[str], Any] = str
+
+    @cached_property
+    def _matches(self) -> Callable[[str], object]:
+        return re.compile(self.pattern, re.ASCII).fullmatch
+
+    def check(self, value: object, literal: str) -> None:
+        """Raise `Invalid` unless the value has a spelling that reads back as itself."""
+        try:
+            word = self.spell(value)
+            good = self._matches(word) and self.read(word) == value
+        except (KeyError, TypeError, ValueError):
+            good = False
+        if not good:
+            raise Invalid(
+                f"not allowed in a key: literal=`{literal}` value=`{respelled(value)}`",
+                next_step="use lower-case ASCII letters, digits, `-` and `_`",
+            )
+
+
+def respelled(value: object) -> str:
+    """Return a value for a message: printable ASCII, and not long."""
+    return ascii(value)[1 : SHOWN_MAX + 1].rstrip("'\"") if isinstance(value, str) else repr(value)
+
+
+def _version(value: object) -> str:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= VERSION_MAX:
+        raise ValueError(value)
+    return f"{value:0{VERSION_DIGITS}d}"
+
+
+def _one_of(names: type[StrEnum]) -> Segment:
+    spelled = {name: name.value for name in names}
+    members = {name.value: name for name in names}
+    return Segment("|".join(names), spelled.__getitem__, members.__getitem__)
+
+
+def date_of(ulid: str) -> str:
+    """Return the UTC date, `YYYY-MM-DD`, of the instant in a ULID; `ValueError` when it is none."""
+    if not re.fullmatch(ULID.pattern, ulid, re.ASCII):
+        raise ValueError(ulid)
+    return datetime.fromtimestamp(ulid_ms(Ulid(ulid)) / 1000, UTC).strftime("%Y-%m-%d")
+
+
+ULID = Segment("[0-7][0-9A-HJKMNP-TV-Z]{25}")
+DIGEST = Segment("[0-9a-f]{64}")
+VERSION = Segment(f"[0-9]{{{VERSION_DIGITS}}}", _version, int)
+NAME = Segment("[a-z0-9_-]{1,64}")
+UUID = Segment("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+DATE = Segment("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+SEGMENTS: dict[str, Segment] = {
+    "domain": _one_of(DomainName),
+    "phase": _one_of(ReceiptPhase),
+    "version": VERSION,
+    "number": VERSION,
+    "attempt": ULID,
+    "ulid": ULID,
+    "digest": DIGEST,
+    "table": NAME,
+    "tenant": NAME,
+    "workspace": NAME,
+    "table_uuid": UUID,
+    "date": DATE,
+}
+"""Every field that a literal may name."""

@@ -1,0 +1,220 @@
+"""The manifest of one version of a domain, and what may follow what. Pure.
+
+Creating the manifest of version N+1 is the commit. Each names its predecessor by the digest of the
+predecessor's raw stored bytes, so that a chain can be followed from any end and a swapped byte is
+seen. Succession is judged by the publisher before it creates, and again by whoever verifies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from arco.core.canonical import Part, Record, decode, encode
+from arco.core.errors import Corrupt, Invalid
+from arco.core.ids import Digest, Ulid, digest
+from arco.core.keys import BaseKey, DeltaKey, DomainManifestKey, DomainName, StateKey
+
+INLINE_BYTES_MAX = 64 * 1024
+"""The largest delta that is kept inside the manifest instead of as an object of its own."""
+LIVE_DELTAS_MAX = 8
+"""Deltas that readers may have to combine with a base."""
+
+
+class Kind(StrEnum):
+    """Why a version exists."""
+
+    COMMIT = "commit"
+    CLAIM = "claim"
+    """A new holder of the lease made its token known; nothing else changed."""
+    NO_OP = "no-op"
+    """A writer occupied the slot to learn the outcome of its own put."""
+    ROLLBACK = "rollback"
+    """The content of an earlier version, published again."""
+
+
+class FoldedSegment(Part, frozen=True, kw_only=True):
+    """A ledger segment that this version folded: its key, digest, and first and last position."""
+
+    key: str
+    digest: Digest
+    first: int
+    last: int
+
+
+class Artifact(Part, frozen=True, kw_only=True):
+    """A base or a delta: `key` names the object, or `inline` holds its bytes.
+
+    `digest` is over the bytes, `size_bytes` their number, `rows` the rows per table.
+    """
+
+    size_bytes: int
+    digest: Digest
+    rows: dict[str, int]
+    key: str | None = None
+    inline: bytes | None = None
+
+
+class Outcome(Part, frozen=True, kw_only=True):
+    """What became of a request: digests of its idempotency key and body, and its event's index."""
+
+    key_digest: Digest
+    request_digest: Digest
+    event_index: int
+
+
+class Totals(Part, frozen=True, kw_only=True):
+    """Running sums over the chain."""
+
+    events: int = 0
+    commits: int = 0
+
+
+class Manifest(Record, frozen=True, kw_only=True):
+    """One version of a domain. Times are Unix milliseconds."""
+
+    domain: DomainName
+    version: int
+    kind: Kind
+    commit_ulid: Ulid
+    fencing_token: int
+    parent_hash: Digest
+    committed_at_ms: int
+    writer: str
+    segments: tuple[FoldedSegment, ...] = ()
+    events: int = 0
+    events_root: Digest
+    positions: dict[str, int]
+    outcomes: tuple[Outcome, ...] = ()
+    bases: tuple[Artifact, ...] = ()
+    deltas: tuple[Artifact, ...] = ()
+    floor_number: int = 0
+    totals: Totals = Totals()
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A version that was read: the raw bytes, their digest, and what they spell.
+
+    Version 0 is the empty domain: no bytes, and the digest of the root manifest.
+    """
+
+    domain: DomainName
+    version: int
+    digest: Digest
+    manifest: Manifest | None
+    raw: bytes = b""
+
+    @property
+    def fencing_token(self) -> int:
+        """The token of the version; 0 for the empty domain."""
+        return self.manifest.fencing_token if self.manifest else 0
+
+    @property
+    def key(self) -> DomainManifestKey:
+        """The key of the version."""
+        return DomainManifestKey(self.domain, self.version)
+
+    @property
+    def next_key(self) -> DomainManifestKey:
+        """The key of the version that comes next."""
+        return DomainManifestKey(self.domain, self.version + 1)
+
+
+def read_head(domain: DomainName, version: int, raw: bytes) -> Head:
+    """Return what the raw bytes of a version spell.
+
+    Raises `Corrupt` when they are not a manifest of that domain and version, or contradict
+    themselves.
+    """
+    key = DomainManifestKey(domain, version)
+    manifest = decode(raw, Manifest, where=key.path)
+    if (manifest.domain, manifest.version) != (domain, version):
+        raise Corrupt(
+            f"manifest of another place: key=`{key.path}` domain=`{manifest.domain}` "
+            f"version=`{manifest.version}`"
+        )
+    for problem in contradictions(manifest):
+        raise Corrupt(f"{problem} key=`{key.path}`")
+    return Head(domain, version, digest(raw), manifest, raw)
+
+
+def empty_head(domain: DomainName, root_digest: Digest) -> Head:
+    """Return version 0 of a domain, from which its first manifest follows."""
+    return Head(domain, 0, root_digest, None)
+
+
+def contradictions(manifest: Manifest) -> Iterator[str]:
+    """Yield what is wrong in a manifest by itself, as clauses that end in their values."""
+    if manifest.version < 1 or manifest.fencing_token < 1:
+        yield f"version and token start at 1: token=`{manifest.fencing_token}`"
+    for artifact in (*manifest.bases, *manifest.deltas):
+        if (artifact.key is None) == (artifact.inline is None):
+            yield "an artifact is either a key or inline: "
+        elif artifact.inline is not None:
+            if digest(artifact.inline) != artifact.digest:
+                yield f"inline bytes are not those of their digest: digest=`{artifact.digest}`"
+            if len(artifact.inline) != artifact.size_bytes:
+                yield f"inline bytes are of another number: size_bytes=`{artifact.size_bytes}`"
+    if len(manifest.deltas) > LIVE_DELTAS_MAX:
+        yield f"too many live deltas: deltas=`{len(manifest.deltas)}` max=`{LIVE_DELTAS_MAX}`"
+    for segment in manifest.segments:
+        if not 0 <= segment.first <= segment.last:
+            yield f"positions run backwards: segment=`{segment.key}`"
+
+
+def may_follow(head: Head, following: Manifest) -> str:
+    """Say why a manifest may not follow a head, as a clause; empty when it may.
+
+    The predecessor is judged by its raw stored bytes: version exactly +1, `commit_ulid` strictly
+    greater, `fencing_token` and positions not lower, `parent_hash` the digest of those bytes.
+    """
+    before = head.manifest
+    if following.domain != head.domain:
+        return f"another domain: domain=`{following.domain}`"
+    if following.version != head.version + 1:
+        return f"not the next version: version=`{following.version}` head=`{head.version}`"
+    if following.parent_hash != head.digest:
+        return f"another parent: parent_hash=`{following.parent_hash}` head=`{head.digest}`"
+    if before is None:
+        return ""
+    if following.fencing_token < before.fencing_token:
+        return f"stale token: token=`{following.fencing_token}` head=`{before.fencing_token}`"
+    if following.commit_ulid <= before.commit_ulid:
+        return (
+            f"commit_ulid not greater: ulid=`{following.commit_ulid}` head=`{before.commit_ulid}`"
+        )
+    if following.floor_number < before.floor_number:
+        return f"floor went back: floor=`{following.floor_number}` head=`{before.floor_number}`"
+    return _positions_back(before, following)
+
+
+def _positions_back(before: Manifest, following: Manifest) -> str:
+    if following.positions == before.positions:
+        return ""
+    for producer, position in before.positions.items():
+        if following.positions.get(producer, -1) < position:
+            return f"position went back: producer=`{producer}` position=`{position}`"
+    return ""
+
+
+def state_key(path: str) -> StateKey:
+    """Return the key of an artifact. Raises `Invalid` when the path is no state key."""
+    for kind in (DeltaKey, BaseKey):
+        try:
+            return kind.parse(path)
+        except Invalid:
+            continue
+    raise Invalid(f"not a state key: key=`{path}`")
+
+
+def artifact_keys(manifest: Manifest) -> tuple[StateKey, ...]:
+    """Return the keys of the objects that a manifest refers to."""
+    kept = (*manifest.bases, *manifest.deltas)
+    return tuple(state_key(artifact.key) for artifact in kept if artifact.key is not None)
+
+
+def raw_manifest(manifest: Manifest) -> bytes:
+    """Return the bytes under which a manifest is stored."""
+    return encode(manifest)

@@ -1,0 +1,1 @@
+"""How anything becomes visible: lease, fencing token, permit, publisher; and how it is found."""
