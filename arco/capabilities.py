@@ -8,11 +8,14 @@ a value (`None`, `Exists`, `Changed`); an unknown outcome is always `Unavailable
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Generic, NewType, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, NewType, Protocol, TypeAlias, TypeVar
 
 from arco.core.keys import DomainManifestKey, HintKey, Key, LedgerKey, LockKey, StateKey
 
+A = TypeVar("A")
+B = TypeVar("B")
 K = TypeVar("K", bound=Key)
 K_contra = TypeVar("K_contra", bound=Key, contravariant=True)
 
@@ -193,10 +196,16 @@ class Chance(Protocol):
 
 
 class Tasks(Protocol):
-    """Waiting."""
+    """Waiting, and doing two things at once."""
 
     async def sleep_ms(self, duration_ms: int) -> None:
         """Return after that many milliseconds by the monotonic clock, or later."""
+        ...
+
+    async def both(
+        self, first: Coroutine[Any, Any, A], second: Coroutine[Any, Any, B]
+    ) -> tuple[A, B]:
+        """Return what both answer, awaited together; raise what either raised, after both ended."""
         ...
 
 

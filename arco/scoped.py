@@ -43,6 +43,7 @@ from arco.core.keys import (
     DomainHintKey,
     DomainManifestKey,
     FloorKey,
+    GenesisKey,
     IdempotencyKey,
     Key,
     LedgerKey,
@@ -185,7 +186,9 @@ ApiUpdates: TypeAlias = LockKey | DeploymentIndexKey | IdempotencyKey | Transact
 CompactorCreates: TypeAlias = (
     StateKey | DomainManifestKey | LockKey | PinKey | QuarantineKey | ProbeKey
 )
-InitialiserCreates: TypeAlias = RootManifestKey | LockKey | FloorKey | DomainHintKey | ProbeKey
+InitialiserCreates: TypeAlias = (
+    RootManifestKey | GenesisKey | LockKey | FloorKey | DomainHintKey | ProbeKey
+)
 Collected: TypeAlias = (
     LedgerKey
     | StateKey

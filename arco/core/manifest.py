@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from arco.core.canonical import Part, Record, decode, encode
+from arco.core.canonical import Part, Record, decode
 from arco.core.errors import Corrupt, Invalid
 from arco.core.ids import Digest, Ulid, digest
-from arco.core.keys import BaseKey, DeltaKey, DomainManifestKey, DomainName, StateKey
+from arco.core.keys import BaseKey, DeltaKey, DomainName, StateKey, manifest_key
+from arco.core.merkle import EMPTY_ROOT
 
 INLINE_BYTES_MAX = 64 * 1024
 """The largest delta that is kept inside the manifest instead of as an object of its own."""
@@ -25,6 +26,8 @@ LIVE_DELTAS_MAX = 8
 class Kind(StrEnum):
     """Why a version exists."""
 
+    GENESIS = "genesis"
+    """Version 0, made by `arco init`: empty; its parent is the root manifest."""
     COMMIT = "commit"
     CLAIM = "claim"
     """A new holder of the lease made its token known; nothing else changed."""
@@ -95,31 +98,21 @@ class Manifest(Record, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A version that was read: the raw bytes, their digest, and what they spell.
+    """A version that was read: what it spells, the digest of its raw bytes, and these."""
 
-    Version 0 is the empty domain: no bytes, and the digest of the root manifest.
-    """
-
-    domain: DomainName
-    version: int
+    manifest: Manifest
     digest: Digest
-    manifest: Manifest | None
-    raw: bytes = b""
+    raw: bytes
 
     @property
-    def fencing_token(self) -> int:
-        """The token of the version; 0 for the empty domain."""
-        return self.manifest.fencing_token if self.manifest else 0
+    def domain(self) -> DomainName:
+        """The domain of the version."""
+        return self.manifest.domain
 
     @property
-    def key(self) -> DomainManifestKey:
-        """The key of the version."""
-        return DomainManifestKey(self.domain, self.version)
-
-    @property
-    def next_key(self) -> DomainManifestKey:
-        """The key of the version that comes next."""
-        return DomainManifestKey(self.domain, self.version + 1)
+    def version(self) -> int:
+        """The number of the version."""
+        return self.manifest.version
 
 
 def read_head(domain: DomainName, version: int, raw: bytes) -> Head:
@@ -128,27 +121,43 @@ def read_head(domain: DomainName, version: int, raw: bytes) -> Head:
     Raises `Corrupt` when they are not a manifest of that domain and version, or contradict
     themselves.
     """
-    key = DomainManifestKey(domain, version)
-    manifest = decode(raw, Manifest, where=key.path)
+    where = manifest_key(domain, version).path
+    manifest = decode(raw, Manifest, where=where)
     if (manifest.domain, manifest.version) != (domain, version):
         raise Corrupt(
-            f"manifest of another place: key=`{key.path}` domain=`{manifest.domain}` "
+            f"manifest of another place: key=`{where}` domain=`{manifest.domain}` "
             f"version=`{manifest.version}`"
         )
     for problem in contradictions(manifest):
-        raise Corrupt(f"{problem} key=`{key.path}`")
-    return Head(domain, version, digest(raw), manifest, raw)
+        raise Corrupt(f"{problem} key=`{where}`")
+    return Head(manifest, digest(raw), raw)
 
 
-def empty_head(domain: DomainName, root_digest: Digest) -> Head:
-    """Return version 0 of a domain, from which its first manifest follows."""
-    return Head(domain, 0, root_digest, None)
+def genesis(domain: DomainName, root_digest: Digest, ulid: Ulid, at_ms: int, by: str) -> Manifest:
+    """Return version 0 of a domain, whose parent is the root manifest."""
+    return Manifest(
+        domain=domain,
+        version=0,
+        kind=Kind.GENESIS,
+        commit_ulid=ulid,
+        fencing_token=0,
+        parent_hash=root_digest,
+        committed_at_ms=at_ms,
+        writer=by,
+        events_root=Digest(EMPTY_ROOT.hex()),
+        positions={},
+    )
 
 
 def contradictions(manifest: Manifest) -> Iterator[str]:
     """Yield what is wrong in a manifest by itself, as clauses that end in their values."""
-    if manifest.version < 1 or manifest.fencing_token < 1:
-        yield f"version and token start at 1: token=`{manifest.fencing_token}`"
+    if {manifest.version == 0, manifest.fencing_token == 0, manifest.kind is Kind.GENESIS} not in (
+        {True},
+        {False},
+    ):
+        yield f"version 0 alone is the genesis and has token 0: token=`{manifest.fencing_token}`"
+    if manifest.version < 0 or manifest.fencing_token < 0 or manifest.events < 0:
+        yield f"numbers start at 0: token=`{manifest.fencing_token}` events=`{manifest.events}`"
     for artifact in (*manifest.bases, *manifest.deltas):
         if (artifact.key is None) == (artifact.inline is None):
             yield "an artifact is either a key or inline: "
@@ -177,8 +186,6 @@ def may_follow(head: Head, following: Manifest) -> str:
         return f"not the next version: version=`{following.version}` head=`{head.version}`"
     if following.parent_hash != head.digest:
         return f"another parent: parent_hash=`{following.parent_hash}` head=`{head.digest}`"
-    if before is None:
-        return ""
     if following.fencing_token < before.fencing_token:
         return f"stale token: token=`{following.fencing_token}` head=`{before.fencing_token}`"
     if following.commit_ulid <= before.commit_ulid:
@@ -213,8 +220,3 @@ def artifact_keys(manifest: Manifest) -> tuple[StateKey, ...]:
     """Return the keys of the objects that a manifest refers to."""
     kept = (*manifest.bases, *manifest.deltas)
     return tuple(state_key(artifact.key) for artifact in kept if artifact.key is not None)
-
-
-def raw_manifest(manifest: Manifest) -> bytes:
-    """Return the bytes under which a manifest is stored."""
-    return encode(manifest)

@@ -44,10 +44,7 @@ class LockRecord(Record, frozen=True, kw_only=True):
 
 
 class Hint(Record, frozen=True, kw_only=True):
-    """Where reading may start: a version, the digest of its manifest, the newest floor's number.
-
-    Version 0 is the empty domain, whose digest is that of the root manifest.
-    """
+    """Where reading may start: a version, the digest of its manifest, the newest floor's number."""
 
     domain: DomainName
     version: int
@@ -82,8 +79,8 @@ class Pin(Record, frozen=True, kw_only=True):
 class Root(Record, frozen=True, kw_only=True):
     """The root of a workspace: its domains, the probe that writers try, and what makes it unique.
 
-    The first manifest of each domain names the digest of the root as its parent, so that no chain
-    can be moved to another workspace.
+    Version 0 of each domain names the digest of the root as its parent, so that no chain can be
+    moved to another workspace.
     """
 
     tenant: str

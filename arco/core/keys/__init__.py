@@ -13,6 +13,7 @@ from arco.core.keys.families import (
     DomainHintKey,
     DomainManifestKey,
     FloorKey,
+    GenesisKey,
     HintKey,
     IcebergIdempotencyKey,
     IdempotencyKey,
@@ -28,6 +29,7 @@ from arco.core.keys.families import (
     RootManifestKey,
     StateKey,
     TransactionKey,
+    manifest_key,
 )
 from arco.core.keys.family import Family, Grants, Key, Mutability, Role, Verb
 from arco.core.keys.segments import DomainName, ReceiptPhase
@@ -46,6 +48,7 @@ __all__ = [
     "DomainName",
     "Family",
     "FloorKey",
+    "GenesisKey",
     "Grants",
     "HintKey",
     "IcebergIdempotencyKey",
@@ -68,4 +71,5 @@ __all__ = [
     "TransactionKey",
     "Verb",
     "Workspace",
+    "manifest_key",
 ]

@@ -103,10 +103,27 @@ class ManifestKey(Key):
 class RootManifestKey(ManifestKey):
     """The root: the format and the domains of a workspace."""
 
-    version: int
+    number: int
 
     FAMILY: ClassVar[Family] = Family(
-        "manifests/root/{version}.manifest.json",
+        "manifests/root/{number}.manifest.json",
+        IMMUTABLE,
+        grants({**_READ, INITIALISER: "get create"}),
+    )
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class GenesisKey(ManifestKey):
+    """Version 0 of a domain: empty, and a family of its own, because `arco init` creates it.
+
+    So the initialiser needs no right to any later version, and whoever may not list can tell an
+    empty domain from one that it may not read.
+    """
+
+    domain: DomainName
+
+    FAMILY: ClassVar[Family] = Family(
+        "manifests/{domain}/00000000000000000000.manifest.json",
         IMMUTABLE,
         grants({**_READ, INITIALISER: "get create"}),
     )
@@ -114,7 +131,7 @@ class RootManifestKey(ManifestKey):
 
 @dataclass(frozen=True, slots=True, order=True)
 class DomainManifestKey(ManifestKey):
-    """One version of a domain."""
+    """One version of a domain, from 1 on."""
 
     domain: DomainName
     version: int
@@ -358,9 +375,15 @@ class ReceiptKey(Key):
 
 
 FAMILIES: tuple[type[Key], ...] = (
-    *(LedgerKey, BaseKey, DeltaKey, RootManifestKey, DomainManifestKey),
+    *(LedgerKey, BaseKey, DeltaKey),
+    *(RootManifestKey, GenesisKey, DomainManifestKey),
     *(LockKey, FloorKey, PinKey, DomainHintKey, PointerHintKey, CursorKey, QuarantineKey, ProbeKey),
     *(DeploymentKey, DeploymentIndexKey, DeploymentIdempotencyKey),
     *(PointerKey, IcebergIdempotencyKey, TransactionKey, ReceiptKey),
 )
 """Every family that has keys of its own, in the order of the guide's table."""
+
+
+def manifest_key(domain: DomainName, version: int) -> GenesisKey | DomainManifestKey:
+    """Return the key of a version of a domain, which for version 0 is the genesis."""
+    return DomainManifestKey(domain, version) if version else GenesisKey(domain)

@@ -17,8 +17,8 @@ from typing import Any
 from arco.core.errors import Invalid
 from arco.core.ids import Ulid, ulid_ms
 
-VERSION_DIGITS = 20
-VERSION_MAX = 10**VERSION_DIGITS - 1
+NUMBER_DIGITS = 20
+NUMBER_MAX = 10**NUMBER_DIGITS - 1
 SHOWN_MAX = 80
 """Characters of a refused value that a message shows."""
 
@@ -70,10 +70,10 @@ def respelled(value: object) -> str:
     return ascii(value)[1 : SHOWN_MAX + 1].rstrip("'\"") if isinstance(value, str) else repr(value)
 
 
-def _version(value: object) -> str:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= VERSION_MAX:
+def _number(value: object) -> str:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= NUMBER_MAX:
         raise ValueError(value)
-    return f"{value:0{VERSION_DIGITS}d}"
+    return f"{value:0{NUMBER_DIGITS}d}"
 
 
 def _one_of(names: type[StrEnum]) -> Segment:
@@ -91,7 +91,9 @@ def date_of(ulid: str) -> str:
 
 ULID = Segment("[0-7][0-9A-HJKMNP-TV-Z]{25}")
 DIGEST = Segment("[0-9a-f]{64}")
-VERSION = Segment(f"[0-9]{{{VERSION_DIGITS}}}", _version, int)
+NUMBER = Segment(f"[0-9]{{{NUMBER_DIGITS}}}", _number, int)
+VERSION = Segment(f"(?!0{{{NUMBER_DIGITS}}}){NUMBER.pattern}", _number, int)
+"""From 1 on: version 0 of a domain is made by the initialiser and has a family of its own."""
 NAME = Segment("[a-z0-9_-]{1,64}")
 UUID = Segment("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 DATE = Segment("[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -100,7 +102,7 @@ SEGMENTS: dict[str, Segment] = {
     "domain": _one_of(DomainName),
     "phase": _one_of(ReceiptPhase),
     "version": VERSION,
-    "number": VERSION,
+    "number": NUMBER,
     "attempt": ULID,
     "ulid": ULID,
     "digest": DIGEST,

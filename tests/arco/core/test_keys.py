@@ -31,6 +31,7 @@ LITERALS: dict[Key, str] = {
     ): f"state/catalog/base/00000000000000000007-{ULID}/tables.parquet",
     keys.DeltaKey(CATALOG, 7, ULID): f"state/catalog/l0/00000000000000000007-{ULID}.parquet",
     keys.RootManifestKey(0): "manifests/root/00000000000000000000.manifest.json",
+    keys.GenesisKey(CATALOG): "manifests/catalog/00000000000000000000.manifest.json",
     keys.DomainManifestKey(
         DomainName.EXECUTIONS, 12
     ): "manifests/executions/00000000000000000012.manifest.json",
@@ -61,7 +62,7 @@ names = st.text(string.ascii_lowercase + string.digits + "-_", min_size=1, max_s
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "domain": st.sampled_from(DomainName),
     "phase": st.sampled_from(ReceiptPhase),
-    "version": st.integers(0, 10**20 - 1),
+    "version": st.integers(1, 10**20 - 1),
     "number": st.integers(0, 10**20 - 1),
     "attempt": ulids,
     "ulid": ulids,
@@ -157,7 +158,7 @@ def test_hostile_words_have_no_place_in_a_key(word: str) -> None:
         keys.LockKey(word)  # type: ignore[arg-type]  # what somebody without a checker passes
 
 
-@pytest.mark.parametrize("value", [-1, 10**20, True, 1.0, "1", None])
+@pytest.mark.parametrize("value", [-1, 0, 10**20, True, 1.0, "1", None])
 def test_a_version_is_a_number_of_at_most_twenty_digits(value: Any) -> None:
     with pytest.raises(Invalid):
         keys.DomainManifestKey(CATALOG, value)
@@ -202,11 +203,14 @@ def test_who_may_do_what_is_what_the_roles_are_for() -> None:
 
     state = (keys.BaseKey, keys.DeltaKey)
     assert who(Verb.CREATE, *state, keys.DomainManifestKey) == {Role.COMPACTOR}
-    assert who(Verb.CREATE, keys.RootManifestKey) == {Role.INITIALISER}
+    assert who(Verb.CREATE, keys.RootManifestKey, keys.GenesisKey) == {Role.INITIALISER}
     assert who(Verb.CREATE, keys.LedgerKey) == {Role.API, Role.CONTROLLER}
     assert who(Verb.LIST, *FAMILIES) == {Role.ANTI_ENTROPY, Role.COLLECTOR}
     assert who(Verb.DELETE, *FAMILIES) == {Role.COLLECTOR}
-    assert who(Verb.DELETE, keys.FloorKey, keys.LockKey, keys.RootManifestKey) == set()
+    assert (
+        who(Verb.DELETE, keys.FloorKey, keys.LockKey, keys.RootManifestKey, keys.GenesisKey)
+        == set()
+    )
     reader = {verb for kind in FAMILIES for role, verb in kind.FAMILY.grants if role is Role.READER}
     assert reader == {Verb.GET}
 

@@ -1,0 +1,164 @@
+"""Making a workspace, and opening one as a writer: what everybody else finds is created here.
+
+Every step creates what does not exist, so that two initialisers at once, or one after a crash,
+complete each other; nothing that exists is ever written over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from arco.capabilities import Chance, Clock, Create, Exists, Read
+from arco.core.canonical import decode, encode
+from arco.core.errors import Corrupt, Invalid
+from arco.core.ids import ULID_CHANCE_BYTES, Digest, Ulid, digest, make_ulid
+from arco.core.keys import (
+    DomainHintKey,
+    DomainName,
+    FloorKey,
+    GenesisKey,
+    Key,
+    LockKey,
+    ProbeKey,
+    RootManifestKey,
+    Workspace,
+)
+from arco.core.manifest import genesis
+from arco.core.merkle import EMPTY_ROOT
+from arco.core.records import Floor, Hint, LeaseState, LockRecord, Root
+from arco.publish.lease import NONCE_BYTES
+from arco.scoped import InitialiserStores
+
+ROOT_KEY = RootManifestKey(0)
+WRITER = "arco init"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A workspace that was found: its root manifest, and the digest of the root's bytes."""
+
+    root: Root
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Initialised:
+    """What `initialise` did: the workspace, and the names that it created."""
+
+    opened: Opened
+    created: tuple[Key, ...]
+
+
+async def initialise(
+    stores: InitialiserStores, workspace: Workspace, clock: Clock, chance: Chance
+) -> Initialised:
+    """Create what a workspace needs, or what is missing of it.
+
+    A new one costs 3 requests for the probe and 1 for the root, then 4 for each domain: genesis,
+    floor, hint, lock. Raises `Invalid` for a store that does not honour create-if-absent, and
+    `Corrupt` where a root stands that is of another workspace.
+    """
+    now_ms = clock.utc_ms()
+    found = await stores.read.get(ROOT_KEY)
+    created: list[Key] = []
+    if found is None:
+        probe = make_ulid(now_ms, chance.take(ULID_CHANCE_BYTES))
+        await _probe_new(stores, ProbeKey(probe))
+        root = Root(
+            tenant=workspace.tenant,
+            workspace=workspace.workspace,
+            domains=tuple(DomainName),
+            probe=probe,
+            created_at_ms=now_ms,
+        )
+        if not isinstance(await stores.create.create(ROOT_KEY, encode(root)), Exists):
+            created += [ProbeKey(probe), ROOT_KEY]
+    opened = await open_workspace(stores.read, workspace)
+    for domain in opened.root.domains:
+        for key, raw in _first_records(opened, domain, clock, chance):
+            if not isinstance(await stores.create.create(key, raw), Exists):
+                created.append(key)
+    return Initialised(opened, tuple(created))
+
+
+async def open_workspace(read: Read[RootManifestKey], workspace: Workspace) -> Opened:
+    """Return the root of a workspace. One read.
+
+    Raises `Invalid` when there is none, `Corrupt` when it cannot be read or is another's.
+    """
+    found = await read.get(ROOT_KEY)
+    if found is None:
+        raise Invalid(
+            f"no such workspace: tenant=`{workspace.tenant}` workspace=`{workspace.workspace}`",
+            next_step="run `arco init`, or check the address and the names",
+        )
+    root = decode(found.body, Root, where=ROOT_KEY.path)
+    if (root.tenant, root.workspace) != (workspace.tenant, workspace.workspace):
+        raise Corrupt(
+            f"root of another workspace: key=`{ROOT_KEY.path}` tenant=`{root.tenant}` "
+            f"workspace=`{root.workspace}`"
+        )
+    return Opened(root, digest(found.body))
+
+
+async def check_creates(opened: Opened, create: Create[ProbeKey]) -> None:
+    """Make sure that the store refuses to create what exists, as a writer does when it opens.
+
+    One request, which leaves nothing behind: the probe stands there since `arco init`. Raises
+    `Invalid` for a store that would let two writers commit the same version.
+    """
+    key = ProbeKey(Ulid(opened.root.probe))
+    if not isinstance(await create.create(key, b"a writer was here"), Exists):
+        raise _weak_store(key)
+
+
+async def _probe_new(stores: InitialiserStores, key: ProbeKey) -> None:
+    first, second = b"first", b"second"
+    taken = await stores.create.create(key, first)
+    again = await stores.create.create(key, second)
+    stored = await stores.read.get(key)
+    if isinstance(taken, Exists) or not isinstance(again, Exists):
+        raise _weak_store(key)
+    if stored is None or stored.body != first:
+        raise _weak_store(key)
+
+
+def _weak_store(key: ProbeKey) -> Invalid:
+    return Invalid(
+        f"the store does not honour create-if-absent: key=`{key.path}`",
+        next_step="use a store with conditional writes; two writers would overwrite each other",
+    )
+
+
+def _first_records(
+    opened: Opened, domain: DomainName, clock: Clock, chance: Chance
+) -> list[tuple[GenesisKey | FloorKey | DomainHintKey | LockKey, bytes]]:
+    """Return version 0, the first floor, hint and lock of a domain; equal for equal roots.
+
+    Only the lock's nonce differs between two initialisers, and only one of theirs is created.
+    """
+    at_ms = opened.root.created_at_ms
+    first = encode(genesis(domain, opened.digest, Ulid(opened.root.probe), at_ms, WRITER))
+    floor = Floor(
+        domain=domain,
+        number=0,
+        version=0,
+        manifest_hash=digest(first),
+        removed_root=Digest(EMPTY_ROOT.hex()),
+        raised_at_ms=at_ms,
+    )
+    hint = Hint(domain=domain, version=0, manifest_hash=digest(first), floor_number=0)
+    lock = LockRecord(
+        domain=domain,
+        state=LeaseState.RELEASED,
+        holder=WRITER,
+        fencing_token=0,
+        nonce=chance.take(NONCE_BYTES).hex(),
+        written_at_ms=clock.utc_ms(),
+    )
+    return [
+        (GenesisKey(domain), first),
+        (FloorKey(domain, 0), encode(floor)),
+        (DomainHintKey(domain), encode(hint)),
+        (LockKey(domain), encode(lock)),
+    ]

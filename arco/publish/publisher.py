@@ -1,0 +1,184 @@
+"""The one way anything becomes visible: the next manifest, created if absent, under a permit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from arco.capabilities import (
+    CasStore,
+    Chance,
+    Clock,
+    Created,
+    MetaStore,
+    Read,
+    Replace,
+    Tasks,
+)
+from arco.core.canonical import encode
+from arco.core.draft import Draft, Written, check_artifacts, compose
+from arco.core.errors import Corrupt, Denied, Fenced, Invalid, Unavailable
+from arco.core.ids import ULID_CHANCE_BYTES, digest, ulid_after
+from arco.core.keys import DomainHintKey, DomainManifestKey, Key, StateKey
+from arco.core.manifest import Head, Manifest, artifact_keys, contradictions, may_follow
+from arco.core.records import Hint
+from arco.publish.lease import PublishPermit
+from arco.publish.sight import Seen, Sight
+
+HINT_EVERY_MS = 1_000
+"""How often a publisher writes the hint of a domain, at most."""
+ATTEMPTS_MAX = 8
+"""How often the next slot is occupied again before an outcome is called unknown."""
+BACKOFF_FIRST_MS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The version is visible, for ever; `seen` is it."""
+
+    seen: Seen
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Another writer's version took the slot; nothing of ours landed. Look again, and try again."""
+
+    version: int
+
+
+class Publisher:
+    """Creates the next version of domains.
+
+    `publish` costs one create and one read (the next floor, absent), a HEAD for each new artifact,
+    a read of the lock where the lease is adopted, and at most once a second a put of the hint. No
+    listing. Each attempt after an unanswered create costs one more create and, where something
+    stands in the slot, one read.
+    """
+
+    def __init__(
+        self,
+        read: Read[Key],
+        create: CasStore,
+        head: MetaStore,
+        replace: Replace[DomainHintKey],
+        clock: Clock,
+        chance: Chance,
+        tasks: Tasks,
+    ) -> None:
+        self._read, self._create, self._head, self._replace = read, create, head, replace
+        self._clock, self._chance, self._tasks = clock, chance, tasks
+        self._sight = Sight(read, tasks)
+        self._hinted_ms: dict[str, int] = {}
+
+    async def publish(
+        self, permit: PublishPermit, draft: Draft, pinned: frozenset[StateKey] = frozenset()
+    ) -> Published | Lost:
+        """Make a draft the next version of the permit's domain; `pinned` artifacts are inherited.
+
+        1. Compose the manifest after what the permit expects, and judge the succession.
+        2. Check every new artifact: it exists, with the size and version that its put answered.
+        3. Spend the permit: genuine, unspent, unexpired, its lease still held.
+        4. Create the version. 5. Make sure that no floor passed it. 6. Write the hint.
+
+        Raises `Fenced` where the writer may not write (nothing landed), `Invalid` for a draft that
+        may not follow, `Corrupt` for an artifact that is not what was put, and `Unavailable` when
+        the outcome is unknown: it may have landed or land still, and is never called failed.
+        """
+        seen = permit.seen
+        manifest = self._compose(permit, draft, pinned)
+        for written in draft.written:
+            await self._check_artifact(written)
+        await permit.spend()
+        raw = encode(manifest)
+        if not await self._occupy(DomainManifestKey(manifest.domain, manifest.version), raw):
+            return Lost(manifest.version)
+        await self._check_floor(manifest, seen.floor_number)
+        published = Seen(Head(manifest, digest(raw), raw), seen.floor_number)
+        await self._hint(published)
+        return Published(published)
+
+    def _compose(
+        self, permit: PublishPermit, draft: Draft, pinned: frozenset[StateKey]
+    ) -> Manifest:
+        seen, now_ms = permit.seen, self._clock.utc_ms()
+        before = seen.head.manifest
+        manifest = compose(
+            draft,
+            seen.head,
+            token=permit.token.value,
+            ulid=ulid_after(before.commit_ulid, now_ms, self._chance.take(ULID_CHANCE_BYTES)),
+            at_ms=now_ms,
+            floor_number=seen.floor_number,
+        )
+        refused = may_follow(seen.head, manifest) or next(contradictions(manifest), "")
+        if refused:
+            kind = Fenced if manifest.fencing_token < before.fencing_token else Invalid
+            raise kind(f"may not follow: {refused}")
+        check_artifacts(draft, manifest, frozenset(artifact_keys(before)) | pinned)
+        return manifest
+
+    async def _check_artifact(self, written: Written) -> None:
+        meta = await self._head.head(written.key)
+        if meta is None or (meta.size_bytes, meta.version) != (written.size_bytes, written.version):
+            found = "absent" if meta is None else f"{meta.size_bytes} bytes"
+            raise Corrupt(
+                f"artifact is not what was put: key=`{written.key.path}` "
+                f"size_bytes=`{written.size_bytes}` found=`{found}`"
+            )
+
+    async def _occupy(self, key: DomainManifestKey, raw: bytes) -> bool:
+        """Create the slot until something is seen in it; say whether it is ours.
+
+        The same bytes again and again: a create that lands late finds the slot taken, by itself or
+        by another, and a slot that was seen taken never changes.
+        """
+        uncertain = False
+        for attempt in range(ATTEMPTS_MAX):
+            try:
+                answer = await self._create.create(key, raw)
+                if isinstance(answer, Created):
+                    return True
+                uncertain = True  # a name that is taken may be taken by us
+                found = await self._read.get(key)
+                if found is not None:
+                    return found.body == raw
+            except Unavailable:
+                uncertain = True
+            except Denied as refused:
+                if not uncertain:
+                    raise
+                raise _unknown(key, "the credential was refused meanwhile") from refused
+            await self._tasks.sleep_ms(BACKOFF_FIRST_MS << attempt)
+        raise _unknown(key, f"nothing was seen in the slot: attempts=`{ATTEMPTS_MAX}`")
+
+    async def _check_floor(self, manifest: Manifest, floor_number: int) -> None:
+        key = DomainManifestKey(manifest.domain, manifest.version)
+        try:
+            floor = await self._sight.newest_floor(manifest.domain, floor_number)
+        except (Denied, Unavailable) as refused:
+            raise _unknown(key, "created, but the floor could not be read") from refused
+        if floor is not None and floor.version > manifest.version:
+            raise _unknown(key, f"a floor passed it: floor=`{floor.version}`")
+
+    async def _hint(self, seen: Seen) -> None:
+        head, now_ms = seen.head, self._clock.monotonic_ms()
+        last_ms = self._hinted_ms.get(head.domain)
+        if last_ms is not None and now_ms - last_ms < HINT_EVERY_MS:
+            return
+        self._hinted_ms[head.domain] = now_ms
+        hint = Hint(
+            domain=head.domain,
+            version=head.version,
+            manifest_hash=head.digest,
+            floor_number=seen.floor_number,
+        )
+        try:
+            await self._replace.replace(DomainHintKey(head.domain), encode(hint))
+        except (Denied, Unavailable):
+            return  # nobody needs a hint to be new, and the version is visible already
+
+
+def _unknown(key: DomainManifestKey, why: str) -> Unavailable:
+    return Unavailable(
+        f"outcome unknown: {why} key=`{key.path}`",
+        next_step="look for the commit by its idempotency key; do not report it as failed",
+    )

@@ -1,0 +1,114 @@
+"""Making a workspace: whole or completed later, once, and never on a store that overwrites."""
+
+from __future__ import annotations
+
+import pytest
+
+from arco.adapters.memory import MemoryBackend
+from arco.capabilities import Created
+from arco.core.canonical import encode
+from arco.core.errors import Corrupt, Invalid, Unavailable
+from arco.core.keys import DomainName, LockKey, Workspace
+from arco.core.records import Root
+from arco.publish.initialise import ROOT_KEY, check_creates, initialise, open_workspace
+from arco.scoped import ScopedStorage
+from tests.arco.storage_kit import (
+    WORKSPACE,
+    FaultyBackend,
+    HandClock,
+    SeededChance,
+    Stage,
+    run,
+)
+
+
+def names(backend: FaultyBackend) -> list[str]:
+    return [named.path for named in run(backend.inner.list_page("", None, 1_000))]
+
+
+def test_everything_that_others_look_for_is_there() -> None:
+    stage = Stage()
+    families = {
+        name.removeprefix(WORKSPACE.prefix).partition("/")[0] for name in names(stage.backend)
+    }
+    assert families == {"manifests", "floors", "hints", "locks", "probes"}
+    for domain in DomainName:
+        assert run(stage.sight.newest(domain)).head.manifest.parent_hash == stage.opened.digest
+
+
+def test_a_new_workspace_costs_what_it_says() -> None:
+    stage = Stage()
+    domains = len(DomainName)
+    # The root is asked for before and after; each domain takes four.
+    assert dict(stage.backend.requests) == {"get": 3, "create": 3 + 4 * domains}
+
+
+def test_again_changes_nothing() -> None:
+    stage = Stage()
+    before = {name: run(stage.backend.inner.get(name)) for name in names(stage.backend)}
+    again = run(initialise(stage.storage.initialiser(), WORKSPACE, HandClock(9), SeededChance(9)))
+    assert again.created == ()
+    assert before == {name: run(stage.backend.inner.get(name)) for name in names(stage.backend)}
+
+
+@pytest.mark.parametrize("dies_at", range(1, 18))
+@pytest.mark.parametrize("fault", ["before", "after"])
+def test_a_crash_anywhere_is_completed_by_the_next(dies_at: int, fault: str) -> None:
+    backend = FaultyBackend()
+    storage = ScopedStorage(backend, WORKSPACE)
+    backend.fault = lambda op, path: fault if sum(backend.requests.values()) == dies_at else ""
+    with pytest.raises(Unavailable):
+        run(initialise(storage.initialiser(), WORKSPACE, HandClock(), SeededChance(1)))
+    backend.fault = lambda op, path: ""
+    stage = Stage(backend, seed=2)
+    lease = stage.acquire("a")
+    assert stage.commit(lease).head.version == 1
+
+
+def test_a_lost_lock_is_made_again_and_fences_nobody() -> None:
+    stage = Stage()
+    stage.commit(stage.acquire("a"))
+    stage.remove(LockKey(DomainName.CATALOG))
+    made = run(initialise(stage.storage.initialiser(), WORKSPACE, stage.clock, stage.chance))
+    assert made.created == (LockKey(DomainName.CATALOG),)
+    assert stage.acquire("b").token.value == 2
+
+
+class Overwriting(MemoryBackend):
+    """A store that ignores create-if-absent, as some do."""
+
+    async def create(self, path: str, body: bytes) -> Created:
+        await self.replace(path, body)
+        return Created((await self.head(path)).version)  # type: ignore[union-attr]
+
+
+def test_a_store_that_overwrites_is_refused_at_init_and_by_each_writer() -> None:
+    weak = ScopedStorage(Overwriting(), WORKSPACE)
+    with pytest.raises(Invalid, match="does not honour create-if-absent"):
+        run(initialise(weak.initialiser(), WORKSPACE, HandClock(), SeededChance()))
+    stage = Stage()
+    run(check_creates(stage.opened, stage.stores.create))
+    with pytest.raises(Invalid, match="does not honour create-if-absent"):
+        run(check_creates(stage.opened, ScopedStorage(Overwriting(), WORKSPACE).api().create))
+
+
+def test_a_writer_that_opens_asks_once_and_leaves_nothing() -> None:
+    stage = Stage()
+    before = names(stage.backend)
+    stage.backend.requests.clear()
+    run(check_creates(stage.opened, stage.stores.create))
+    assert dict(stage.backend.requests) == {"create": 1}
+    assert names(stage.backend) == before
+
+
+def test_what_is_no_workspace_or_anothers_is_refused() -> None:
+    stage = Stage()
+    other = ScopedStorage(stage.backend, Workspace("acme", "other"))
+    with pytest.raises(Invalid, match="no such workspace"):
+        run(open_workspace(other.reader().read, Workspace("acme", "other")))
+    root = stage.opened.root
+    moved = Root(**{f: getattr(root, f) for f in root.__struct_fields__} | {"tenant": "evil"})
+    for raw in (encode(moved), b"", stage.raw(ROOT_KEY)[:-1]):
+        stage.put(ROOT_KEY, raw)
+        with pytest.raises(Corrupt):
+            run(open_workspace(stage.storage.reader().read, WORKSPACE))
