@@ -196,7 +196,6 @@ Collected: TypeAlias = (
     | PinKey
     | PointerHintKey
     | QuarantineKey
-    | ProbeKey
     | DeploymentKey
     | IdempotencyKey
     | PointerKey

@@ -55,13 +55,6 @@ def unchanged(head: Head, kind: Kind, writer: str) -> Draft:
     return Draft(kind, writer, before.positions, bases=before.bases, deltas=before.deltas)
 
 
-def rolled_back(head: Head, earlier: Manifest, writer: str) -> Draft:
-    """Return a draft with the content of an earlier version; positions stay, so nothing refolds."""
-    return Draft(
-        Kind.ROLLBACK, writer, head.manifest.positions, bases=earlier.bases, deltas=earlier.deltas
-    )
-
-
 def compose(
     draft: Draft, head: Head, *, token: int, ulid: Ulid, at_ms: int, floor_number: int
 ) -> Manifest:
@@ -92,16 +85,20 @@ def compose(
 
 
 def check_artifacts(draft: Draft, following: Manifest, inherited: frozenset[StateKey]) -> None:
-    """Raise `Invalid` unless each artifact is inherited, or was written for this very version."""
+    """Raise `Invalid` unless each artifact is inherited, or was written and may be new here.
+
+    So a reference, once dropped, never comes back after the version in the artifact's name: what
+    the collector relies on.
+    """
     written = {entry.key for entry in draft.written}
     for key in artifact_keys(following):
         if key in inherited:
             continue
         if key not in written:
             raise Invalid(f"artifact neither inherited nor written: key=`{key.path}`")
-        if (key.domain, key.version) != (following.domain, following.version):
+        if key.domain != following.domain or key.version < following.version:
             raise Invalid(
-                f"artifact is named for another version: key=`{key.path}` "
+                f"artifact is named for another domain or an earlier version: key=`{key.path}` "
                 f"version=`{following.version}`",
                 next_step="write it again under a name for the version that comes next",
             )

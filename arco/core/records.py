@@ -68,12 +68,17 @@ class Floor(Record, frozen=True, kw_only=True):
 
 
 class Pin(Record, frozen=True, kw_only=True):
-    """A version that must stay readable, and why."""
+    """A version that stays readable for a time, and why.
+
+    Readers alone rely on pins: one whose pin ends while it sleeps finds objects missing and says
+    so. No commit relies on one.
+    """
 
     domain: DomainName
     version: int
     reason: str
     pinned_at_ms: int
+    expires_at_ms: int
 
 
 class Root(Record, frozen=True, kw_only=True):

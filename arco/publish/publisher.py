@@ -18,7 +18,7 @@ from arco.core.canonical import encode
 from arco.core.draft import Draft, Written, check_artifacts, compose
 from arco.core.errors import Corrupt, Denied, Fenced, Invalid, Unavailable
 from arco.core.ids import ULID_CHANCE_BYTES, digest, ulid_after
-from arco.core.keys import DomainHintKey, DomainManifestKey, Key, StateKey
+from arco.core.keys import DomainHintKey, DomainManifestKey, Key
 from arco.core.manifest import Head, Manifest, artifact_keys, contradictions, may_follow
 from arco.core.records import Hint
 from arco.publish.lease import PublishPermit
@@ -69,10 +69,8 @@ class Publisher:
         self._sight = Sight(read, tasks)
         self._hinted_ms: dict[str, int] = {}
 
-    async def publish(
-        self, permit: PublishPermit, draft: Draft, pinned: frozenset[StateKey] = frozenset()
-    ) -> Published | Lost:
-        """Make a draft the next version of the permit's domain; `pinned` artifacts are inherited.
+    async def publish(self, permit: PublishPermit, draft: Draft) -> Published | Lost:
+        """Make a draft the next version of the permit's domain.
 
         1. Compose the manifest after what the permit expects, and judge the succession.
         2. Check every new artifact: it exists, with the size and version that its put answered.
@@ -84,7 +82,7 @@ class Publisher:
         the outcome is unknown: it may have landed or land still, and is never called failed.
         """
         seen = permit.seen
-        manifest = self._compose(permit, draft, pinned)
+        manifest = self._compose(permit, draft)
         for written in draft.written:
             await self._check_artifact(written)
         await permit.spend()
@@ -96,9 +94,7 @@ class Publisher:
         await self._hint(published)
         return Published(published)
 
-    def _compose(
-        self, permit: PublishPermit, draft: Draft, pinned: frozenset[StateKey]
-    ) -> Manifest:
+    def _compose(self, permit: PublishPermit, draft: Draft) -> Manifest:
         seen, now_ms = permit.seen, self._clock.utc_ms()
         before = seen.head.manifest
         manifest = compose(
@@ -113,7 +109,7 @@ class Publisher:
         if refused:
             kind = Fenced if manifest.fencing_token < before.fencing_token else Invalid
             raise kind(f"may not follow: {refused}")
-        check_artifacts(draft, manifest, frozenset(artifact_keys(before)) | pinned)
+        check_artifacts(draft, manifest, frozenset(artifact_keys(before)))
         return manifest
 
     async def _check_artifact(self, written: Written) -> None:

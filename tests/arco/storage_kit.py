@@ -89,7 +89,10 @@ class ClockTasks:
     async def both(
         self, first: Coroutine[Any, Any, A], second: Coroutine[Any, Any, B]
     ) -> tuple[A, B]:
-        return await first, await second
+        try:
+            return await first, await second
+        finally:
+            second.close()
 
 
 Fault = Callable[[str, str], str]

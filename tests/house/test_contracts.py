@@ -21,7 +21,7 @@ PLANTED = {
     "arco-rooms": ("arco/capabilities.py", "from arco import scoped"),
     "arco-core-rooms": ("arco/core/errors.py", "from arco.core import ids"),
     "arco-stands-alone": ("arco/core/merkle.py", "from evidence import chain"),
-    "arco-effect-free": ("arco/scoped.py", "import time"),
+    "arco-effect-free": ("arco/verify.py", "import time"),
     "arco-adapters-are-wired-once": ("arco/scoped.py", "from arco.adapters import memory"),
     "door-records": ("arco/core/manifest.py", "import msgspec"),
     "audit-stands-apart": ("audit/plan.py", "import arco"),

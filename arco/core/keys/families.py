@@ -60,10 +60,12 @@ _STATE = grants(
 
 @dataclass(frozen=True, slots=True, order=True)
 class StateKey(Key):
-    """An artifact of a domain, named for the one version that may refer to it, and the attempt.
+    """An artifact of a domain: the last version that may newly refer to it, and the attempt.
 
-    A name is never used twice, and whether an unreferenced artifact may still become referenced
-    follows from its name alone: only while its version is above the floor.
+    A commit names its delta for the very version that it creates; a merge, whose head moves while
+    it works, for one further on. A name is never used twice, and whether an unreferenced artifact
+    may still become referenced follows from its name alone: only while its version is above the
+    floor. So orphans are told from work in progress without a clock.
     """
 
     domain: DomainName
@@ -270,7 +272,6 @@ class ProbeKey(Key):
                 API: "create",
                 COMPACTOR: "create",
                 CONTROLLER: "create",
-                COLLECTOR: "list delete",
             }
         ),
     )

@@ -1,0 +1,184 @@
+"""Collecting a domain: old manifests, and artifacts that nothing refers to or can refer to.
+
+The order is the safety, and no step compares clocks:
+
+1. Cap: no pinned version goes.
+2. Raise: create the next floor marker. From here on, everything below it is void: readers ask for
+   newer floors after they found an end, publishers after they created.
+3. Cap again: a pin that was created before the marker is seen now; one created after it is refused
+   by its own look at the floor.
+4. Delete below the lower of floor and pins: manifests by number, artifacts by the version in their
+   name, save those that the manifest at that limit still refers to. A reference that was dropped
+   never comes back, so that one manifest says what lives.
+
+A run that dies anywhere leaves what the next one finishes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from arco.capabilities import Clock, Created, K, Lister, Page, Read
+from arco.core.canonical import decode, encode
+from arco.core.errors import Conflict, Corrupt
+from arco.core.ids import Digest
+from arco.core.keys import (
+    BaseKey,
+    DeltaKey,
+    DomainManifestKey,
+    DomainName,
+    FloorKey,
+    Key,
+    PinKey,
+    manifest_key,
+)
+from arco.core.manifest import Head, artifact_keys, read_head
+from arco.core.merkle import leaf_hash, root
+from arco.core.records import Floor, Pin
+from arco.publish.sight import Seen, Sight, read_floor
+from arco.scoped import CollectorStores
+
+KEEP_VERSIONS = 100
+"""Versions of a domain that stay when nothing else is said."""
+PIN_GRACE_MS = 3_600_000
+"""How long an expired pin is still honoured: its holder's clock may be behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a run did: the floor's version before and after, and how many objects went."""
+
+    domain: DomainName
+    floor_before: int
+    floor_after: int
+    manifests: int
+    artifacts: int
+    pins: int
+
+
+class Collector:
+    """Raises floors and deletes below them, one domain at a time.
+
+    `collect` costs what a look costs (4), a listing and a read of the pins, twice where a floor is
+    raised; then a read for each version that goes, the marker's create, a listing of what lies
+    below, and a delete for each object.
+    """
+
+    def __init__(self, stores: CollectorStores, sight: Sight, clock: Clock) -> None:
+        self._stores, self._sight, self._clock = stores, sight, clock
+        self._read: Read[Key] = stores.read
+
+    async def collect(self, domain: DomainName, keep_versions: int = KEEP_VERSIONS) -> Swept:
+        """Take away what is older than the newest `keep_versions` versions and not pinned.
+
+        Raises `Conflict` where another collector went further meanwhile, and `Corrupt` where what
+        must be there is missing; nothing more is deleted then.
+        """
+        seen = await self._sight.newest(domain)
+        before = await self._floor(domain, seen.floor_number)
+        pinned, _ = await self._pins(domain)
+        wanted = min([seen.head.version - max(keep_versions, 1) + 1, *pinned])
+        after = before
+        if wanted > before.version:
+            after = await self._raise_floor(seen, before, wanted)
+        pinned, expired = await self._pins(domain)
+        limit = min([after.version, *pinned])
+        manifests = await self._delete_manifests(domain, limit)
+        artifacts = await self._delete_artifacts(after, limit)
+        for key in expired:
+            await self._stores.delete.delete(key)
+        return Swept(domain, before.version, after.version, manifests, artifacts, len(expired))
+
+    async def _floor(self, domain: DomainName, number: int) -> Floor:
+        key = FloorKey(domain, number)
+        found = await self._read.get(key)
+        if found is None:
+            raise Corrupt(f"no floor: key=`{key.path}`")
+        return read_floor(domain, number, found.body)
+
+    async def _pins(self, domain: DomainName) -> tuple[list[int], list[PinKey]]:
+        """Return the versions of the pins that hold, and the keys of those long expired."""
+        held, expired = [], []
+        now_ms = self._clock.utc_ms()
+        for key in await keys_of(self._stores.list, PinKey, domain):
+            found = await self._read.get(key)
+            if found is None:
+                continue  # another collector was faster
+            pin = decode(found.body, Pin, where=key.path)
+            if now_ms > pin.expires_at_ms + PIN_GRACE_MS:
+                expired.append(key)
+            else:
+                held.append(pin.version)
+        return held, expired
+
+    async def _raise_floor(self, seen: Seen, before: Floor, version: int) -> Floor:
+        """Create the next marker; where another collector was faster, theirs is what counts."""
+        domain = before.domain
+        gone = [await self._manifest(before, v) for v in range(before.version, version)]
+        at = seen.head if version == seen.head.version else await self._manifest(before, version)
+        floor = Floor(
+            domain=domain,
+            number=before.number + 1,
+            version=version,
+            manifest_hash=at.digest,
+            removed_root=removed_root(tuple(head.digest for head in gone)),
+            raised_at_ms=self._clock.utc_ms(),
+        )
+        answer = await self._stores.create.create(FloorKey(domain, floor.number), encode(floor))
+        if isinstance(answer, Created):
+            return floor
+        return await self._floor(domain, floor.number)
+
+    async def _manifest(self, floor: Floor, version: int) -> Head:
+        """Return a version that is there, unless a later floor than this was raised."""
+        key = manifest_key(floor.domain, version)
+        found = await self._read.get(key)
+        if found is not None:
+            return read_head(floor.domain, version, found.body)
+        later = await self._sight.newest_floor(floor.domain, floor.number)
+        if later is not None and later.version > version:
+            raise Conflict(f"another collector went further: floor=`{later.version}`")
+        raise Corrupt(f"a version above the floor is missing: key=`{key.path}`")
+
+    async def _delete_manifests(self, domain: DomainName, limit: int) -> int:
+        old = await keys_of(self._stores.list, DomainManifestKey, domain, limit - 1)
+        for key in old:
+            await self._stores.delete.delete(key)
+        return len(old)
+
+    async def _delete_artifacts(self, floor: Floor, limit: int) -> int:
+        domain = floor.domain
+        deltas = await keys_of(self._stores.list, DeltaKey, domain, limit)
+        bases = await keys_of(self._stores.list, BaseKey, domain, limit)
+        if not deltas and not bases:
+            return 0
+        live = set(artifact_keys((await self._manifest(floor, limit)).manifest))
+        dead = [key for key in (*deltas, *bases) if key not in live]
+        for key in dead:
+            await self._stores.delete.delete(key)
+        return len(dead)
+
+
+def removed_root(digests: tuple[Digest, ...]) -> Digest:
+    """Return the RFC 6962 root over the digests of the manifests that a floor removes."""
+    return Digest(root([leaf_hash(bytes.fromhex(digest)) for digest in digests]).hex())
+
+
+async def keys_of(
+    listing: Lister[Any], kind: type[K], domain: DomainName, up_to: int | None = None
+) -> list[K]:
+    """Return the keys of a family in a domain, those of versions up to `up_to` where given.
+
+    A page is one request; paths sort by version, so that later pages are not asked for.
+    """
+    found: list[K] = []
+    after: str | None = None
+    while True:
+        page: Page[K] = await listing.list_page(kind, after=after, domain=domain)
+        keys = [item.key for item in page.items]
+        wanted = [k for k in keys if up_to is None or getattr(k, "version") <= up_to]  # noqa: B009
+        found += wanted
+        if page.after is None or len(wanted) < len(keys):
+            return found
+        after = page.after

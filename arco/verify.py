@@ -1,0 +1,316 @@
+"""Verifying a workspace: root, floors, chains, artifacts, segments, locks and hints, read only.
+
+What is wrong comes back as findings with a code, a place and what to do; only a store that does not
+answer, or refuses, is an exception. Digests are taken of the stored bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from arco.capabilities import Read
+from arco.core.canonical import decode
+from arco.core.errors import Corrupt, Invalid
+from arco.core.ids import Digest
+from arco.core.keys import (
+    DomainHintKey,
+    DomainName,
+    FloorKey,
+    Key,
+    LedgerKey,
+    LockKey,
+    Workspace,
+    manifest_key,
+)
+from arco.core.manifest import Artifact, Head, may_follow, read_head, state_key
+from arco.core.records import Floor, Hint, LockRecord
+from arco.publish.initialise import ROOT_KEY, Opened, open_workspace
+from arco.publish.numbered import Numbered
+from arco.publish.sight import read_floor
+
+BLOCK_BYTES = 8 * 1024 * 1024
+"""How much of an artifact is read at once."""
+
+
+WALKS_MAX = 3
+"""How often a domain is walked when collectors raise its floor meanwhile."""
+
+
+class Severity(StrEnum):
+    """Whether a finding contradicts what was promised."""
+
+    ERROR = "error"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong: a stable code, the key, what happened, what to do."""
+
+    code: str
+    severity: Severity
+    key: str
+    text: str
+    next_step: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What was looked at, and what was found."""
+
+    domains: dict[str, int]
+    """The newest version of each domain."""
+    manifests: int
+    artifacts: int
+    artifact_bytes: int
+    segments: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing contradicts what was promised."""
+        return not any(finding.severity is Severity.ERROR for finding in self.findings)
+
+
+NEXT_STEPS = {
+    "root": "restore the root manifest from a backup; without it the workspace has no identity",
+    "floor": "restore the floor marker; no collector may run before",
+    "manifest": "stop all writers; restore the version from a backup or from the store's history",
+    "chain": "stop all writers; the version was written by hand or the store lost a write",
+    "artifact": "restore the object, or roll back to a version that does not refer to it",
+    "segment": "restore the segment; receipts of its events cannot be checked without it",
+    "lock": "run `arco init` to make a missing lock; a lower token is raised by the next holder",
+    "hint": "run `arco init` to make a missing hint; a wrong one is replaced by the next publish",
+}
+"""What to do about each kind of finding."""
+
+
+@dataclass(slots=True)
+class _Chain:
+    """The versions of a domain as far as they were walked."""
+
+    first: int
+    digests: list[Digest] = field(default_factory=list)
+    last: Head | None = None
+
+
+class Verifier:
+    """Walks a workspace with a reader's credential.
+
+    Each root, floor, manifest, segment, lock and hint costs one read, each artifact one per
+    `BLOCK_BYTES`; objects that several versions refer to are read once.
+    """
+
+    def __init__(
+        self,
+        read: Read[Key],
+        workspace: Workspace,
+        progress: Callable[[str, int], None] = lambda what, count: None,
+    ) -> None:
+        self._read, self._workspace, self._progress = read, workspace, progress
+        self._findings: list[Finding] = []
+        self._manifests = self._artifact_bytes = self._segments = 0
+        self._artifacts: set[str] = set()
+
+    async def verify(self, domains: Iterable[DomainName] | None = None) -> Verified:
+        """Return what is true of the workspace.
+
+        Raises `Invalid` when there is no workspace, `Denied` and `Unavailable` as reads do.
+        """
+        newest: dict[str, int] = {}
+        try:
+            opened = await open_workspace(self._read, self._workspace)
+        except Corrupt as error:
+            self._find("root", ROOT_KEY, error.problem)
+        else:
+            for domain in opened.root.domains if domains is None else domains:
+                newest[domain] = await self._domain(opened, domain)
+        return Verified(
+            domains=newest,
+            manifests=self._manifests,
+            artifacts=len(self._artifacts),
+            artifact_bytes=self._artifact_bytes,
+            segments=self._segments,
+            findings=tuple(self._findings),
+        )
+
+    async def _domain(self, opened: Opened, domain: DomainName) -> int:
+        """Walk a domain; once more where a collector raised its floor meanwhile."""
+        for walk in range(1, WALKS_MAX + 1):
+            before = len(self._findings)
+            hint = await self._hint(domain)  # before the chain, which may grow under us
+            floor, count = await self._floors(domain)
+            chain = await self._chain(opened, domain, floor)
+            if hint is not None:
+                self._check_hint(hint, chain)
+            await self._lock(domain, chain.last)
+            found = len(self._findings) > before
+            if not found or walk == WALKS_MAX or not await self._floor_rose(domain, count):
+                break
+            del self._findings[before:]
+        return chain.last.version if chain.last else chain.first
+
+    async def _floor_rose(self, domain: DomainName, count: int) -> bool:
+        floors = Numbered(self._read, lambda n: FloorKey(domain, n))
+        return count > 0 and await floors.at(count, count - 1) is not None
+
+    # --- floors ---------------------------------------------------------------------------------
+
+    async def _floors(self, domain: DomainName) -> tuple[Floor | None, int]:
+        """Return the newest floor and the number of markers, after reading all from 0 on."""
+        floors = Numbered(self._read, lambda n: FloorKey(domain, n))
+        newest: Floor | None = None
+        number = 0
+        while (found := await floors.at(number, 0)) is not None:
+            key = FloorKey(domain, number)
+            try:
+                floor = read_floor(domain, number, found.body)
+            except Corrupt as error:
+                self._find("floor", key, error.problem)
+            else:
+                if newest is not None and floor.version < newest.version:
+                    self._find("floor", key, f"floor went back: version=`{floor.version}`")
+                newest = floor
+            number += 1
+        if number == 0:
+            self._find("floor", FloorKey(domain, 0), "no floor marker")
+        return newest, number
+
+    # --- the chain ------------------------------------------------------------------------------
+
+    async def _chain(self, opened: Opened, domain: DomainName, floor: Floor | None) -> _Chain:
+        """Walk the versions from the floor on, as far as they are whole."""
+        chain = _Chain(floor.version if floor else 0)
+        manifests = Numbered(self._read, lambda n: manifest_key(domain, n))
+        version = chain.first
+        while (found := await manifests.at(version, chain.first)) is not None:
+            key = manifest_key(domain, version)
+            try:
+                head = read_head(domain, version, found.body)
+            except Corrupt as error:
+                self._find("manifest", key, error.problem)
+                return chain
+            self._manifests += 1
+            self._progress(domain, self._manifests)
+            if chain.last is None:
+                self._check_start(opened, head, floor.manifest_hash if floor else None)
+            elif refused := may_follow(chain.last, head.manifest):
+                self._find("chain", key, f"does not follow the version before: {refused}")
+            await self._contents(head)
+            chain.digests.append(head.digest)
+            chain.last = head
+            version += 1
+        if chain.last is None:
+            self._find(
+                "manifest", manifest_key(domain, version), "the version at the floor is gone"
+            )
+        return chain
+
+    def _check_start(self, opened: Opened, head: Head, expected: Digest | None) -> None:
+        key = manifest_key(head.domain, head.version)
+        if expected is not None and head.digest != expected:
+            self._find("chain", key, f"not the manifest that the floor names: digest=`{expected}`")
+        if head.version == 0 and head.manifest.parent_hash != opened.digest:
+            self._find("chain", key, "the first version does not name this workspace's root")
+
+    async def _contents(self, head: Head) -> None:
+        """Check what a version refers to, once for each object."""
+        for segment in head.manifest.segments:
+            await self._segment(segment.key, segment.digest)
+        for artifact in (*head.manifest.bases, *head.manifest.deltas):
+            if artifact.key is not None and artifact.key not in self._artifacts:
+                self._artifacts.add(artifact.key)
+                await self._artifact(artifact.key, artifact, head.version)
+
+    async def _segment(self, path: str, expected: Digest) -> None:
+        self._segments += 1
+        try:
+            key = LedgerKey.parse(path)
+        except Invalid as error:
+            self._findings.append(_finding("segment", path, error.problem))
+            return
+        size, found = await self._digest(key)
+        if size is None:
+            self._find("segment", key, "the segment is gone")
+        elif found != expected:
+            self._find("segment", key, f"other bytes than were folded: digest=`{expected}`")
+
+    async def _artifact(self, path: str, artifact: Artifact, version: int) -> None:
+        try:
+            key = state_key(path)
+        except Invalid as error:
+            self._findings.append(_finding("artifact", path, error.problem))
+            return
+        size, found = await self._digest(key)
+        self._artifact_bytes += size or 0
+        where = f"version=`{version}`"
+        if size is None:
+            self._find("artifact", key, f"the artifact is gone: {where}")
+        elif (size, found) != (artifact.size_bytes, artifact.digest):
+            self._find("artifact", key, f"other bytes than were published: {where}")
+
+    async def _digest(self, key: Key) -> tuple[int | None, Digest]:
+        """Return the size of an object (None when there is none) and the digest of its bytes."""
+        size, hashed = 0, hashlib.sha256()
+        while True:
+            block = await self._read.get_range(key, size, size + BLOCK_BYTES)
+            if block is None:
+                return None, Digest("")
+            hashed.update(block)
+            size += len(block)
+            if len(block) < BLOCK_BYTES:
+                return size, Digest(hashed.hexdigest())
+
+    # --- what guides ----------------------------------------------------------------------------
+
+    async def _lock(self, domain: DomainName, newest: Head | None) -> None:
+        key = LockKey(domain)
+        stored = await self._read.get(key)
+        if stored is None:
+            self._find("lock", key, "no lock record")
+            return
+        try:
+            lock = decode(stored.body, LockRecord, where=key.path)
+        except Corrupt as error:
+            self._find("lock", key, error.problem)
+            return
+        token = newest.manifest.fencing_token if newest else 0
+        if lock.domain != domain:
+            self._find("lock", key, f"lock of another domain: domain=`{lock.domain}`")
+        elif lock.fencing_token < token:
+            text = f"token below the newest version's: lock=`{lock.fencing_token}` head=`{token}`"
+            self._find("lock", key, text, Severity.NOTE)
+
+    async def _hint(self, domain: DomainName) -> Hint | None:
+        key = DomainHintKey(domain)
+        stored = await self._read.get(key)
+        if stored is None:
+            self._find("hint", key, "no hint")
+            return None
+        try:
+            hint = decode(stored.body, Hint, where=key.path)
+        except Corrupt as error:
+            self._find("hint", key, error.problem)
+            return None
+        if hint.domain != domain:
+            self._find("hint", key, f"hint of another domain: domain=`{hint.domain}`")
+            return None
+        return hint
+
+    def _check_hint(self, hint: Hint, chain: _Chain) -> None:
+        index = hint.version - chain.first
+        key = DomainHintKey(hint.domain)
+        if index >= len(chain.digests):
+            self._find("hint", key, f"names a version that is not there: version=`{hint.version}`")
+        elif index >= 0 and chain.digests[index] != hint.manifest_hash:
+            self._find("hint", key, f"names other bytes: version=`{hint.version}`")
+
+    def _find(self, code: str, key: Key, text: str, severity: Severity = Severity.ERROR) -> None:
+        self._findings.append(_finding(code, key.path, text, severity))
+
+
+def _finding(code: str, path: str, text: str, severity: Severity = Severity.ERROR) -> Finding:
+    return Finding(code, severity, path, text, NEXT_STEPS[code])
