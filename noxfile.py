@@ -95,10 +95,11 @@ def fmt_check(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check types with mypy --strict and with pyright."""
+    """Check types with mypy --strict and with pyright, and that they refuse what they must."""
     install_project(session, "types")
     session.run("mypy")
     session.run("pyright", env={"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"})
+    pytest(session, "tests/arco/test_negative_types.py", junit="types")
 
 
 @nox.session

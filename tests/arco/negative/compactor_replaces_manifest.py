@@ -1,0 +1,11 @@
+"""A manifest is never written over."""
+
+from __future__ import annotations
+
+from arco.core.keys import DomainManifestKey
+from arco.scoped import CompactorStores
+
+
+async def act(stores: CompactorStores, key: DomainManifestKey) -> None:
+    # refused: mypy=arg-type pyright=reportArgumentType
+    await stores.replace.replace(key, b"")
