@@ -141,13 +141,13 @@ class _Sign(Generic[K]):
 
 
 class _List(Generic[K]):
-    __slots__ = ("_allowed", "_list_page", "_prefix")
+    __slots__ = ("_allowed", "_list_page", "_workspace")
 
     def __init__(
         self, backend: Backend, workspace: Workspace, allowed: tuple[type[Key], ...]
     ) -> None:
         self._list_page = backend.list_page
-        self._prefix = workspace.prefix
+        self._workspace = workspace
         self._allowed = allowed
 
     async def list_page(
@@ -155,18 +155,27 @@ class _List(Generic[K]):
     ) -> Page[K]:
         if not issubclass(kind, self._allowed):
             raise Invalid(f"this view does not list these keys: kind=`{kind.__name__}`")
-        prefix = self._prefix + kind.prefix(**known)
-        start = None if after is None else self._prefix + after
-        names = await self._list_page(prefix, start, limit)
+        below = self._workspace.prefix
+        start = None if after is None else below + after
+        names = await self._list_page(below + kind.prefix(**known), start, limit)
         items, strangers = [], []
         for name in names:
-            inside = name.path.removeprefix(self._prefix)
+            inside = name.path.removeprefix(below)
             try:
                 items.append(Listed(kind.parse(inside), name.size_bytes))
             except Invalid:
-                strangers.append(inside)
-        last = names[-1].path.removeprefix(self._prefix) if len(names) == limit else None
+                if not self._is_key(name.path):
+                    strangers.append(inside)
+        last = names[-1].path.removeprefix(below) if len(names) == limit else None
         return Page(tuple(items), tuple(strangers), last)
+
+    def _is_key(self, path: str) -> bool:
+        """Say whether some family spells the path, as where two share a folder."""
+        try:
+            self._workspace.parse(path)
+        except Invalid:
+            return False
+        return True
 
 
 # --- what each role holds -----------------------------------------------------------------------

@@ -5,8 +5,7 @@ What the type checkers refuse is in `negative/`; here is what is refused while i
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import fields
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -20,10 +19,9 @@ from arco.core.errors import Denied, Invalid
 from arco.core.keys import FAMILIES, DomainName, Key, Mutability, Role, Verb
 from arco.scoped import ScopedStorage
 from tests.arco.keys_kit import SAMPLES, ULID, sample
+from tests.arco.storage_kit import CATALOG, WORKSPACE, run
 
-WORKSPACE = keys.Workspace("acme", "prod")
 HERE = b"here before"
-CATALOG = DomainName.CATALOG
 
 VIEWS: dict[Role, Callable[[ScopedStorage], Any]] = {
     Role.READER: ScopedStorage.reader,
@@ -63,7 +61,7 @@ class World:
         self.versions = {kind: self._put(key) for kind, key in SAMPLES.items()}
 
     def _put(self, key: Key) -> StoreVersion:
-        made = asyncio.run(self.backend.create(WORKSPACE.locate(key), HERE))
+        made = run(self.backend.create(WORKSPACE.locate(key), HERE))
         assert isinstance(made, Created)
         return made.version
 
@@ -71,8 +69,8 @@ class World:
         """Do one thing to the key of a family, through the view that is for it."""
         key, view = SAMPLES[kind], getattr(self.stores, ATTRIBUTES[verb])
         if verb is Verb.CREATE:  # of what is not there yet
-            asyncio.run(self.backend.delete(WORKSPACE.locate(key)))
-        acts: dict[Verb, Callable[[], Awaitable[object]]] = {
+            run(self.backend.delete(WORKSPACE.locate(key)))
+        acts: dict[Verb, Callable[[], Coroutine[Any, Any, object]]] = {
             Verb.GET: lambda: view.get(key),
             Verb.HEAD: lambda: view.head(key),
             Verb.LIST: lambda: view.list_page(kind),
@@ -82,19 +80,12 @@ class World:
             Verb.REPLACE: lambda: view.replace(key, b"new"),
             Verb.DELETE: lambda: view.delete(key),
         }
-        return _run(acts[verb]())
+        return run(acts[verb]())
 
     def stored(self, kind: type[Key]) -> bytes | None:
         """Return what now stands under the key of a family."""
-        found = asyncio.run(self.backend.get(WORKSPACE.locate(SAMPLES[kind])))
+        found = run(self.backend.get(WORKSPACE.locate(SAMPLES[kind])))
         return found.body if found else None
-
-
-def _run(act: Awaitable[object]) -> object:
-    async def wait() -> object:
-        return await act
-
-    return asyncio.run(wait())
 
 
 def granted(role: Role, verb: Verb) -> set[type[Key]]:
@@ -196,7 +187,7 @@ def test_a_refusal_names_role_verb_and_key_and_says_what_to_do() -> None:
 @pytest.mark.parametrize("word", ["locks/catalog.lock.json", b"locks/catalog.lock.json", None, 7])
 def test_a_path_in_words_is_no_key(role: Role, word: object) -> None:
     stores = World(role).stores
-    acts: dict[str, Callable[[Any], Awaitable[object]]] = {
+    acts: dict[str, Callable[[Any], Coroutine[Any, Any, object]]] = {
         "read": lambda view: view.get(word),
         "head": lambda view: view.head(word),
         "sign": lambda view: view.sign(word, 60),
@@ -208,9 +199,9 @@ def test_a_path_in_words_is_no_key(role: Role, word: object) -> None:
     for name, act in acts.items():
         if hasattr(stores, name):
             with pytest.raises(Invalid, match="a path is a key"):
-                _run(act(getattr(stores, name)))
+                run(act(getattr(stores, name)))
     with pytest.raises(Invalid, match="a path is a key"):
-        _run(stores.read.get_range(word, 0, 1))
+        run(stores.read.get_range(word, 0, 1))
 
 
 @pytest.mark.parametrize("role", [role for role, verb in VIEWED if verb is Verb.REPLACE])
@@ -219,34 +210,34 @@ def test_nothing_is_written_over_without_a_look_but_hints_and_cursors(role: Role
     for kind in FAMILIES:
         if kind.FAMILY.mutability is not Mutability.ADVISORY:
             with pytest.raises(Denied):
-                _run(stores.replace.replace(SAMPLES[kind], b"blind"))
+                run(stores.replace.replace(SAMPLES[kind], b"blind"))
 
 
 def test_a_key_leads_into_its_own_workspace_only() -> None:
     backend = MemoryBackend()
     for name in ("prod", "prod2"):
         stores = ScopedStorage(backend, keys.Workspace("acme", name)).initialiser()
-        asyncio.run(stores.create.create(keys.LockKey(CATALOG), name.encode()))
+        run(stores.create.create(keys.LockKey(CATALOG), name.encode()))
     reader = ScopedStorage(backend, keys.Workspace("acme", "prod")).reader()
-    found = asyncio.run(reader.read.get(keys.LockKey(CATALOG)))
+    found = run(reader.read.get(keys.LockKey(CATALOG)))
     assert found is not None
     assert found.body == b"prod"
     other = ScopedStorage(backend, keys.Workspace("acme2", "prod")).reader()
-    assert asyncio.run(other.read.get(keys.LockKey(CATALOG))) is None
+    assert run(other.read.get(keys.LockKey(CATALOG))) is None
 
 
 def test_a_range_is_the_bytes_from_start_up_to_end() -> None:
     reader = World(Role.READER).stores.read
     lock = SAMPLES[keys.LockKey]
-    assert _run(reader.get_range(lock, 5, 8)) == HERE[5:8]
-    assert _run(reader.get_range(lock, 5, 99)) == HERE[5:]
-    assert _run(reader.get_range(keys.LockKey(DomainName.EXECUTIONS), 0, 1)) is None
+    assert run(reader.get_range(lock, 5, 8)) == HERE[5:8]
+    assert run(reader.get_range(lock, 5, 99)) == HERE[5:]
+    assert run(reader.get_range(keys.LockKey(DomainName.EXECUTIONS), 0, 1)) is None
 
 
 def test_the_wrong_version_changes_nothing() -> None:
     world = World(Role.API)
     lock = SAMPLES[keys.LockKey]
-    assert _run(world.stores.update.update(lock, b"new", StoreVersion("x"))) == Changed()
+    assert run(world.stores.update.update(lock, b"new", StoreVersion("x"))) == Changed()
     assert world.stored(keys.LockKey) == HERE
 
 
@@ -257,33 +248,41 @@ def test_the_wrong_version_changes_nothing() -> None:
 def test_a_listing_of_what_was_not_granted_is_refused(kind: type[Key]) -> None:
     scan = World(Role.ANTI_ENTROPY).stores.list
     if kind is keys.LedgerKey:
-        assert _run(scan.list_page(kind))
+        assert run(scan.list_page(kind))
     else:
         with pytest.raises(Invalid, match=f"kind=`{kind.__name__}`"):
-            _run(scan.list_page(kind))
+            run(scan.list_page(kind))
 
 
 def test_strangers_in_a_listing_are_shown_and_hide_nothing() -> None:
     world = World(Role.COLLECTOR)
     inside = ["ledger/catalog/2016-07-30/notes.txt", "ledger/catalog/zzz.segment.json"]
     for path in (*inside, "state/catalog/l0/elsewhere.parquet"):
-        asyncio.run(world.backend.replace(WORKSPACE.prefix + path, b"?"))
-    page: Any = _run(world.stores.list.list_page(keys.LedgerKey))
+        run(world.backend.replace(WORKSPACE.prefix + path, b"?"))
+    page: Any = run(world.stores.list.list_page(keys.LedgerKey))
     assert page.strangers == tuple(inside)
     assert page.items == (Listed(SAMPLES[keys.LedgerKey], len(HERE)),)
     assert page.after is None
+
+
+def test_the_key_of_another_family_is_no_stranger() -> None:
+    world = World(Role.COLLECTOR)
+    for kind in (keys.BaseKey, keys.DeltaKey, keys.DeploymentKey, keys.DomainManifestKey):
+        page: Any = run(world.stores.list.list_page(kind))
+        assert page.items == (Listed(SAMPLES[kind], len(HERE)),)
+        assert page.strangers == ()
 
 
 def test_pages_go_on_where_the_last_one_stopped_and_show_everything_once() -> None:
     world = World(Role.COLLECTOR)
     for version in range(1, 7):
         path = WORKSPACE.locate(sample(keys.DomainManifestKey, version=version))
-        asyncio.run(world.backend.create(path, b"m"))
-    asyncio.run(world.backend.create(WORKSPACE.prefix + "manifests/catalog/note", b"?"))
+        run(world.backend.create(path, b"m"))
+    run(world.backend.create(WORKSPACE.prefix + "manifests/catalog/note", b"?"))
     seen: list[object] = []
     after: str | None = None
     while True:
-        page: Any = _run(
+        page: Any = run(
             world.stores.list.list_page(
                 keys.DomainManifestKey, after=after, limit=3, domain=CATALOG
             )
@@ -297,8 +296,8 @@ def test_pages_go_on_where_the_last_one_stopped_and_show_everything_once() -> No
 
 def test_a_listing_asks_for_the_known_fields_only() -> None:
     world = World(Role.ANTI_ENTROPY)
-    page: Any = _run(world.stores.list.list_page(keys.LedgerKey, domain=CATALOG, date="2016-07-30"))
+    page: Any = run(world.stores.list.list_page(keys.LedgerKey, domain=CATALOG, date="2016-07-30"))
     assert [listed.key.ulid for listed in page.items] == [ULID]
     for known in ({"domain": CATALOG, "date": "2016-07-31"}, {"domain": DomainName.EXECUTIONS}):
-        empty: Any = _run(world.stores.list.list_page(keys.LedgerKey, **known))
+        empty: Any = run(world.stores.list.list_page(keys.LedgerKey, **known))
         assert empty.items == ()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import string
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,9 @@ from hypothesis import strategies as st
 
 from arco.core import keys
 from arco.core.errors import Invalid
-from arco.core.ids import Digest, Ulid, make_ulid
+from arco.core.ids import Digest, Ulid
 from arco.core.keys import FAMILIES, DomainName, Key, Mutability, ReceiptPhase, Role, Verb
+from tests.arco.keys_kit import any_key
 
 ROOT = Path(__file__).parents[3]
 ULID = Ulid("01ARZ3NDEKTSV4RRFFQ69G5FAV")
@@ -54,29 +54,6 @@ LITERALS: dict[Key, str] = {
     ): f"iceberg/receipts/2026-11-27/pending/{DIGEST}.json",
 }
 """One key of each family, and its path below the workspace: a contract with what is stored."""
-
-ulids = st.builds(
-    make_ulid, st.integers(0, 253_402_300_799_999), st.binary(min_size=10, max_size=10)
-)
-names = st.text(string.ascii_lowercase + string.digits + "-_", min_size=1, max_size=64)
-FIELDS: dict[str, st.SearchStrategy[Any]] = {
-    "domain": st.sampled_from(DomainName),
-    "phase": st.sampled_from(ReceiptPhase),
-    "version": st.integers(1, 10**20 - 1),
-    "number": st.integers(0, 10**20 - 1),
-    "attempt": ulids,
-    "ulid": ulids,
-    "digest": st.binary(min_size=32, max_size=32).map(bytes.hex),
-    "table": names,
-    "table_uuid": st.uuids().map(str),
-    "date": st.dates().map(str),
-}
-
-
-@st.composite
-def any_key(draw: st.DrawFn) -> Key:
-    kind = draw(st.sampled_from(FAMILIES))
-    return kind(**{name: draw(FIELDS[name]) for name in (f.name for f in fields(kind))})
 
 
 def test_every_family_has_its_literal_pinned() -> None:

@@ -24,8 +24,7 @@ from tests.arco.core.iam.clouds_kit import (
     environment,
     evaluator,
 )
-from tests.arco.core.test_keys import any_key
-from tests.arco.keys_kit import SAMPLES
+from tests.arco.keys_kit import SAMPLES, any_key
 
 WORKSPACE = keys.Workspace("acme", "prod")
 OBJECT_VERBS = [verb for verb in Verb if verb is not Verb.LIST]
