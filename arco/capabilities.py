@@ -231,7 +231,11 @@ class Backend(Protocol):
     """
 
     async def get(self, path: str, start: int = 0, end: int | None = None) -> Stored | None:
-        """Return the bytes from `start` up to `end`, and the version; None when absent."""
+        """Return the bytes from `start` up to `end`, fewer at the end; None when absent.
+
+        The version is that of the whole object; with a range it is empty where the store would
+        have to read all of it to tell, and where there is nothing in the range.
+        """
         ...
 
     async def head(self, path: str) -> ObjectMeta | None:

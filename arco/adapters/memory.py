@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 
+from arco.adapters.ranges import check_range
 from arco.capabilities import (
     Changed,
     Created,
@@ -31,6 +32,7 @@ class MemoryBackend:
 
     async def get(self, path: str, start: int = 0, end: int | None = None) -> Stored | None:
         """Return the bytes of a range, or None."""
+        check_range(start, end, path)
         found = self._objects.get(path)
         if found is None or (start == 0 and end is None):
             return found
