@@ -145,8 +145,7 @@ class LocalBackend:
 
     async def replace(self, path: str, body: bytes) -> None:
         """Write whatever stands there. Two syncs."""
-        above, name = _place(path)
-        with _told(path), self._locked(path):
+        with _told(path), self._locked(path) as (above, name):
             folder = self._folders.find(above)
             if folder is not None:
                 check_kind(folder, name, path, stat.S_IFREG)
@@ -155,8 +154,7 @@ class LocalBackend:
 
     async def delete(self, path: str) -> None:
         """Delete, and take emptied folders away. One sync; none when there is no such object."""
-        above, name = _place(path)
-        with _told(path), self._locked(path):
+        with _told(path), self._locked(path) as (above, name):
             folder = self._folders.find(above)
             if folder is None or not check_kind(folder, name, path, stat.S_IFREG):
                 return
@@ -195,14 +193,15 @@ class LocalBackend:
         return True
 
     @contextmanager
-    def _locked(self, path: str) -> Iterator[None]:
+    def _locked(self, path: str) -> Iterator[tuple[str, str]]:
         """Keep other updates, replaces and deletes of an object away, in any process."""
+        place = _place(path)
         number = hashlib.sha256(path.encode()).digest()[0] % LOCK_COUNT
         folder = self._folders.make(LOCKS)
         descriptor = os.open(f"{number:02x}", _LOCK, 0o666, dir_fd=folder.descriptor)
         try:
             _lock(descriptor, path)
-            yield
+            yield place
         finally:
             os.close(descriptor)
 
