@@ -7,7 +7,7 @@ seen. Succession is judged by the publisher before it creates, and again by whoe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -173,37 +173,75 @@ def contradictions(manifest: Manifest) -> Iterator[str]:
             yield f"positions run backwards: segment=`{segment.key}`"
 
 
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule of succession: the field it is about, what it asks in words, and the question."""
+
+    field: str
+    asks: str
+    breaks: Callable[[Head, Manifest], str]
+    """Return how a manifest breaks the rule after a head, as a clause; empty when it does not."""
+
+
+SUCCESSION = (
+    Rule("domain", "the same", lambda head, new: _differs(new.domain, head.domain)),
+    Rule("version", "exactly one more", lambda head, new: _differs(new.version, head.version + 1)),
+    Rule(
+        "parent_hash",
+        "the SHA-256 of the raw stored bytes before",
+        lambda head, new: _differs(new.parent_hash, head.digest),
+    ),
+    Rule(
+        "fencing_token",
+        "not lower",
+        lambda head, new: _lower(new.fencing_token, head.manifest.fencing_token),
+    ),
+    Rule(
+        "commit_ulid",
+        "strictly greater",
+        lambda head, new: (
+            ""
+            if new.commit_ulid > head.manifest.commit_ulid
+            else f"new=`{new.commit_ulid}` before=`{head.manifest.commit_ulid}`"
+        ),
+    ),
+    Rule(
+        "floor_number",
+        "not lower",
+        lambda head, new: _lower(new.floor_number, head.manifest.floor_number),
+    ),
+    Rule(
+        "positions",
+        "not lower for any producer",
+        lambda head, new: _positions_back(head.manifest.positions, new.positions),
+    ),
+)
+"""What a version has to be to follow another; the guide's table is drawn from this."""
+
+
 def may_follow(head: Head, following: Manifest) -> str:
-    """Say why a manifest may not follow a head, as a clause; empty when it may.
-
-    The predecessor is judged by its raw stored bytes: version exactly +1, `commit_ulid` strictly
-    greater, `fencing_token` and positions not lower, `parent_hash` the digest of those bytes.
-    """
-    before = head.manifest
-    if following.domain != head.domain:
-        return f"another domain: domain=`{following.domain}`"
-    if following.version != head.version + 1:
-        return f"not the next version: version=`{following.version}` head=`{head.version}`"
-    if following.parent_hash != head.digest:
-        return f"another parent: parent_hash=`{following.parent_hash}` head=`{head.digest}`"
-    if following.fencing_token < before.fencing_token:
-        return f"stale token: token=`{following.fencing_token}` head=`{before.fencing_token}`"
-    if following.commit_ulid <= before.commit_ulid:
-        return (
-            f"commit_ulid not greater: ulid=`{following.commit_ulid}` head=`{before.commit_ulid}`"
-        )
-    if following.floor_number < before.floor_number:
-        return f"floor went back: floor=`{following.floor_number}` head=`{before.floor_number}`"
-    return _positions_back(before, following)
-
-
-def _positions_back(before: Manifest, following: Manifest) -> str:
-    if following.positions == before.positions:
-        return ""
-    for producer, position in before.positions.items():
-        if following.positions.get(producer, -1) < position:
-            return f"position went back: producer=`{producer}` position=`{position}`"
+    """Say why a manifest may not follow a head, as a clause; empty when it may."""
+    for rule in SUCCESSION:
+        broken = rule.breaks(head, following)
+        if broken:
+            return f"{rule.field} has to be {rule.asks}: {broken}"
     return ""
+
+
+def _differs(new: object, wanted: object) -> str:
+    return "" if new == wanted else f"new=`{new}` wanted=`{wanted}`"
+
+
+def _lower(new: int, before: int) -> str:
+    return "" if new >= before else f"new=`{new}` before=`{before}`"
+
+
+def _positions_back(before: dict[str, int], new: dict[str, int]) -> str:
+    if new == before:
+        return ""
+    lost = (name for name, position in before.items() if new.get(name, -1) < position)
+    producer = next(lost, None)
+    return "" if producer is None else f"producer=`{producer}` before=`{before[producer]}`"
 
 
 def state_key(path: str) -> StateKey:

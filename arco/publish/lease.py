@@ -30,6 +30,28 @@ BACKOFF_MAX_MS = 2_000
 LOOKS_MAX = 8
 """How often the outcome of an own swap is looked for before it is called unknown."""
 
+
+@dataclass(frozen=True, slots=True)
+class LeaseStep:
+    """One thing that can happen to a lock record, and what it costs where all is answered."""
+
+    name: str
+    before: LeaseState
+    after: LeaseState
+    token: str
+    requests: int
+
+
+LEASE_STEPS = (
+    LeaseStep("acquire", LeaseState.RELEASED, LeaseState.HELD, "+1", 2),
+    LeaseStep("take over, expired", LeaseState.HELD, LeaseState.HELD, "+1", 2),
+    LeaseStep("renew", LeaseState.HELD, LeaseState.HELD, "stays", 1),
+    LeaseStep("adopt", LeaseState.HELD, LeaseState.HELD, "stays", 1),
+    LeaseStep("release", LeaseState.HELD, LeaseState.RELEASED, "stays", 1),
+    LeaseStep("force break", LeaseState.HELD, LeaseState.RELEASED, "stays", 2),
+)
+"""The life of a lease: a test takes each step, and the guide's diagram is drawn from it."""
+
 _MINT = object()
 _MINTED: WeakSet[Minted] = WeakSet()
 

@@ -54,9 +54,11 @@ def test_the_example_of_the_definition_loads(tmp_path: Path) -> None:
     assert load(tmp_path / "audit.toml").gates[0].signals[0].id == "G1-001"
 
 
-def test_the_table_of_findings_is_the_one_in_the_code() -> None:
-    text = guide_tables.PAGE.read_text("utf-8")
-    assert guide_tables.page(text) == text, "python tests/house/guide_tables.py writes it again"
+@pytest.mark.parametrize("name", guide_tables.PAGES)
+def test_what_follows_from_code_is_as_the_code_has_it(name: str) -> None:
+    text = (GUIDE / name).read_text("utf-8")
+    wanted = guide_tables.page(name, text)
+    assert wanted == text, "python tests/house/guide_tables.py writes it again"
 
 
 @pytest.mark.parametrize("name", list(cli.COMMANDS))
@@ -82,3 +84,16 @@ def test_every_exit_code_is_explained() -> None:
     rows = set(re.findall(r"^\| (\d+) \|", COMMANDS, re.MULTILINE))
     codes = {failure.READY, failure.NOT_READY, failure.USAGE, failure.UNVERIFIED, failure.WAIVED}
     assert rows == {str(code) for code in codes | {failure.INTERNAL, failure.INTERRUPTED}}
+
+
+def test_each_test_that_a_page_of_faults_names_exists() -> None:
+    text = (GUIDE / "storage-faults.md").read_text("utf-8")
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", text)
+    assert len(named) > 20
+    missing = [
+        f"{path}::{name}"
+        for path, name in named
+        if not (ROOT / "tests" / path).is_file()
+        or f"def {name}(" not in (ROOT / "tests" / path).read_text("utf-8")
+    ]
+    assert not missing

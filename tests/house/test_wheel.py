@@ -35,7 +35,12 @@ def test_the_wheel_holds_every_module_and_nothing_else_to_import(wheel: zipfile.
 
 def test_the_wheel_holds_the_data_that_the_packages_read(wheel: zipfile.ZipFile) -> None:
     names = set(wheel.namelist())
-    assert {"arco/py.typed", "audit/py.typed", "evidence/py.typed", "evidence/standalone/verify.py"} <= names
+    assert {
+        "arco/py.typed",
+        "audit/py.typed",
+        "evidence/py.typed",
+        "evidence/standalone/verify.py",
+    } <= names
     schemas = {f"audit/schemas/{path.name}" for path in (ROOT / "schemas").iterdir()}
     assert schemas
     templates = {

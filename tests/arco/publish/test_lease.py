@@ -16,11 +16,13 @@ from arco.core.errors import Corrupt, Fenced, Unavailable
 from arco.core.keys import LockKey
 from arco.core.records import DRIFT_MS, LEASE_MS, SKEW_MS, LeaseState, LockRecord
 from arco.publish.lease import (
+    LEASE_STEPS,
     AdoptedLease,
     Busy,
     FencingToken,
     HeldLease,
     Lease,
+    LeaseStep,
     PermitIssuer,
     PublishPermit,
 )
@@ -195,21 +197,30 @@ def test_a_store_that_stays_away_is_told_as_unknown(stage: Stage) -> None:
         stage.acquire("a")
 
 
-def test_what_leases_cost(stage: Stage) -> None:
+@pytest.mark.parametrize("step", LEASE_STEPS, ids=lambda step: step.name)
+def test_each_step_does_and_costs_what_the_table_says(stage: Stage, step: LeaseStep) -> None:
     seen = stage.newest()
+    lease = stage.acquire("a") if step.before is LeaseState.HELD else None
+    before = lock(stage)
+    assert before.state is step.before
+    if step.name == "take over, expired":
+        stage.clock.pass_ms(LEASE_MS + SKEW_MS + 1)
     stage.backend.requests.clear()
-    lease = run(stage.leases.acquire(seen, "a"))
-    assert isinstance(lease, HeldLease)
-    assert dict(stage.backend.requests) == {"get": 1, "update": 1}
-    for work, cost in (
-        (lambda: stage.leases.renew(lease), {"update": 1}),
-        (lambda: stage.leases.adopt(CATALOG, 1), {"get": 1}),
-        (lambda: stage.leases.release(lease), {"update": 1}),
-        (lambda: stage.leases.force_break(CATALOG, "o"), {"get": 1, "update": 1}),
-    ):
-        stage.backend.requests.clear()
-        run(work())
-        assert dict(stage.backend.requests) == cost
+    match step.name:
+        case "acquire" | "take over, expired":
+            assert isinstance(run(stage.leases.acquire(seen, "b")), HeldLease)
+        case "adopt":
+            run(stage.leases.adopt(CATALOG, before.fencing_token))
+        case "force break":
+            assert run(stage.leases.force_break(CATALOG, "operator"))
+        case "renew" if lease:
+            run(stage.leases.renew(lease))
+        case "release" if lease:
+            run(stage.leases.release(lease))
+    after = lock(stage)
+    assert after.state is step.after
+    assert after.fencing_token == before.fencing_token + (step.token == "+1")
+    assert stage.backend.requests.total() == step.requests
 
 
 # --- what cannot be made ------------------------------------------------------------------------

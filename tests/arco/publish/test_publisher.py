@@ -301,7 +301,7 @@ def test_parent_hash_detects_concurrent_modification(stage: Stage) -> None:
     second = stage.commit(lease, first)
     assert second.head.manifest.parent_hash == digest(stage.raw(slot(1)))
     swap(stage, 2, parent_hash=digest(b"another"))
-    with pytest.raises(Corrupt, match="another parent"):
+    with pytest.raises(Corrupt, match="parent_hash has to be"):
         run(stage.sight.newest(CATALOG, first))
     # The same content spelled otherwise is other bytes, and other bytes are another parent.
     stage.put(slot(2), second.head.raw)
@@ -314,11 +314,11 @@ def test_parent_hash_detects_concurrent_modification(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"fencing_token": 1, "kind": Kind.COMMIT}, "stale token"),
-        ({"commit_ulid": Ulid("0" * 26)}, "commit_ulid not greater"),
-        ({"positions": {"p": 1}}, "position went back"),
-        ({"positions": {}}, "position went back"),
-        ({"floor_number": 0}, "floor went back"),
+        ({"fencing_token": 1, "kind": Kind.COMMIT}, "fencing_token has to be"),
+        ({"commit_ulid": Ulid("0" * 26)}, "commit_ulid has to be"),
+        ({"positions": {"p": 1}}, "positions has to be"),
+        ({"positions": {}}, "positions has to be"),
+        ({"floor_number": 0}, "floor_number has to be"),
     ],
 )
 def test_what_goes_back_is_corrupt(stage: Stage, changes: dict[str, Any], said: str) -> None:
@@ -338,7 +338,7 @@ def test_a_draft_whose_positions_go_back_is_refused(stage: Stage) -> None:
     lease = stage.acquire("a")
     stage.commit(lease, positions={"p": 2})
     permit = lease.permit_issuer().issue(stage.newest())
-    with pytest.raises(Invalid, match="position went back"):
+    with pytest.raises(Invalid, match="positions has to be"):
         run(stage.publisher.publish(permit, stage.draft(positions={"p": 1})))
 
 
