@@ -4,7 +4,8 @@ Three steps more than `verify` has, for whoever knows whom to trust. The trust f
 come from the caller; the sign-off layer is read through a `Source` of its own, and nothing in it is
 believed for being there.
 
-12. The run's checkpoint is signed by as many runners as the trust file asks for.
+12. The run's checkpoint is signed by as many runners as the trust file asks for: as a note, or
+    in a statement over its digest.
 13. The sign-off log is one unbroken chain about this run.
 14. Every entry of it is signed by somebody who may, and says something that holds.
 """
@@ -43,6 +44,8 @@ STEPS = {
     13: "the sign-off log is whole and about this run",
     14: "what people signed is theirs to sign",
 }
+CHECKPOINT_SAID = "urn:arco-audit:checkpoint:v1"
+"""The predicate of the statement over a run's checkpoint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +66,12 @@ class Sealed:
 class Report:
     """What the steps found, what the log amounts to, and the verdict with what people brought.
 
-    `verdict` is `GO`, `GO-WITH-WAIVERS` or `NO-GO`.
+    `runners` are the people whose keys signed the run; `verdict` is `GO`, `GO-WITH-WAIVERS` or
+    `NO-GO`.
     """
 
     steps: tuple[Step, ...]
+    runners: tuple[str, ...]
     weighed: weigh.Weighed
     decision: Decision
     verdict: str
@@ -168,7 +173,7 @@ def case_of(
             files.update((leaf.name, leaf.hash) for leaf in sealed.final)
         return (files[f"file/{path}"],) if f"file/{path}" in files else ()
 
-    runners = tuple(key.person for key in note_signers(layer, run, book, check)[0])
+    runners = runners_of(layer, run, book, check).people
     return weigh.Case(
         plan=run.plan,
         facts=run.facts,
@@ -253,7 +258,7 @@ def note_signers(
     try:
         text, signatures = dsse.read_note(layer.read(layout.CHECKPOINT), layout.CHECKPOINT)
     except Malformed as error:
-        return (), (f"{error.place}: {error.problem}",)
+        return (), (error.problem,)
     if text != run.checkpoint:
         return (), ("the signed checkpoint is not the one of this bundle",)
     good: dict[str, Key] = {}
@@ -275,6 +280,60 @@ def note_signers(
 
 def _names(key: Key, name: str, hint: bytes) -> bool:
     return dsse.note_key(name, bytes.fromhex(key.public)) == hint
+
+
+@dataclass(frozen=True, slots=True)
+class Runners:
+    """The people who signed a run as its runners, why others do not count, what is not checked.
+
+    `refused` are signatures of the note; `doubted` says what keeps the statement from counting.
+    """
+
+    people: tuple[str, ...]
+    refused: tuple[str, ...]
+    doubted: tuple[Finding, ...]
+    unchecked: tuple[str, ...]
+
+
+def runners_of(
+    layer: Source, run: Sealed, book: Roster, check: Check = roster.check_ed25519
+) -> Runners:
+    """Return who signed a run, by its note or by the statement over its checkpoint.
+
+    Signers with other keys than Ed25519 sign the statement alone, and need no note beside it.
+    """
+    keys, refused = note_signers(layer, run, book, check)
+    doubted: list[Finding] = []
+    if layout.CHECKPOINT not in set(layer.names()):
+        doubted, refused = [Finding(layout.CHECKPOINT, why) for why in refused], ()
+    stated = roster.Signed((), (), ())
+    try:
+        stated = roster.signers(_statement(layer, run), book, check)
+    except Malformed as error:
+        doubted.append(Finding(layout.ATTESTATIONS, error.problem))
+    reasons = {key.id: roster.may(key, roster.RUNNER, run.run.end_utc) for key in stated.keys}
+    doubted += [
+        Finding(layout.ATTESTATIONS, why)
+        for why in (*stated.refused, *filter(None, reasons.values()))
+    ]
+    good = (*keys, *(key for key in stated.keys if not reasons[key.id]))
+    people = tuple(dict.fromkeys(key.person for key in good))
+    return Runners(people, refused, tuple(doubted), stated.unchecked)
+
+
+def _statement(layer: Source, run: Sealed) -> dsse.Envelope:
+    """The envelope over the checkpoint of this run: the last line of the attestations.
+
+    Raises:
+        Malformed: there is none, or it is about something else.
+    """
+    data = layer.read(layout.ATTESTATIONS)
+    envelope = dsse.read(data.removesuffix(b"\n").rpartition(b"\n")[2])
+    statement = dsse.read_statement(envelope)
+    wanted = dsse.Subject(layout.CHECKPOINT, (("sha256", chain.sha256(run.checkpoint)),))
+    if statement.predicate_type != CHECKPOINT_SAID or wanted not in statement.subjects:
+        raise Malformed(layout.ATTESTATIONS, "does not end with the checkpoint of this bundle")
+    return envelope
 
 
 # --- the steps ------------------------------------------------------------------------------------
@@ -306,13 +365,15 @@ def verify_trust(
     case = case_of(run, bundle, layer, book, as_of, check=check)
     weighed = weigh.weigh(log, case)
     decision, verdict = weigh.decide(case, weighed)
+    signed = runners_of(layer, run, book, check)
     steps = (
-        _runner_step(layer, run, book, check),
+        _runner_step(signed, book),
         Step(13, STEPS[13], True, tuple(log_findings)),
         _entries_step(weighed, withheld),
     )
     warnings = tuple(weigh.with_roster_of_now(weighed, book, as_of))
-    return Report(steps, weighed, decision, verdict, as_of, (*weighed.lint, *warnings))
+    every = (*weighed.lint, *warnings)
+    return Report(steps, signed.people, weighed, decision, verdict, as_of, every)
 
 
 def _log(layer: Source) -> tuple[signoff.Log, list[Finding]]:
@@ -344,15 +405,17 @@ def read_log(layer: Source) -> signoff.Log:
     return signoff.read_log(bytes(data))
 
 
-def _runner_step(layer: Source, run: Sealed, book: Roster, check: Check) -> Step:
-    keys, refused = note_signers(layer, run, book, check)
-    people = len({key.person for key in keys})
+def _runner_step(signed: Runners, book: Roster) -> Step:
+    """Not checked, and so never OK, where a scheme is used that nobody here can check."""
+    people = len(signed.people)
     needed = book.people_for(roster.RUNNER, 1)
-    findings = [Finding(layout.CHECKPOINT, why) for why in refused]
+    findings = [Finding(layout.CHECKPOINT, why) for why in signed.refused]
+    findings += [Finding(layout.ATTESTATIONS, why) for why in signed.unchecked]
     if people < needed:
+        findings += signed.doubted
         lacking = f"{people} of {needed} trusted runners signed it"
         findings.append(Finding(layout.CHECKPOINT, lacking))
-    return Step(12, STEPS[12], True, tuple(findings))
+    return Step(12, STEPS[12], not signed.unchecked, tuple(findings))
 
 
 def _entries_step(weighed: weigh.Weighed, withheld: Iterable[Withheld]) -> Step:
@@ -380,8 +443,9 @@ def _entries_step(weighed: weigh.Weighed, withheld: Iterable[Withheld]) -> Step:
 
 
 def lines(report: Report) -> list[str]:
-    """Return a report as plain lines: the entries, then the verdict with what people brought."""
-    text = [
+    """Return a report as plain lines: who signed, the entries, the verdict with all that."""
+    text = [f"signed by {', '.join(report.runners)}"] if report.runners else []
+    text += [
         f"{weight.entry.number + 1:>4}  {weight.standing:<10}  {title(weight.entry.record)}"
         + (f": {weight.reason}" if weight.reason else "")
         for weight in report.weighed.weights
@@ -416,6 +480,7 @@ def value(report: Report) -> dict[str, Any]:
         "verdict": report.verdict,
         "as_of": report.as_of,
         "steps": codec.to_value(report.steps),
+        "runners": list(report.runners),
         "entries": [
             {
                 "line": weight.entry.number + 1,

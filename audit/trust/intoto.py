@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from evidence import chain, codec, layout, seal
+from evidence import chain, codec, layout, seal, trusted
 from evidence.chain import Checkpoint
 from evidence.dsse import Statement, Subject
 from evidence.model import (
@@ -34,7 +34,7 @@ from evidence.model import (
 LINK = "https://in-toto.io/attestation/link/v0.3"
 TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
 DECISION = "urn:arco-audit:decision:v1"
-CHECKPOINT = "urn:arco-audit:checkpoint:v1"
+CHECKPOINT = trusted.CHECKPOINT_SAID
 
 SUBJECT = "subject"
 """How every statement calls what was audited: its digests are the commit and the tree in git."""
