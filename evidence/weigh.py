@@ -484,6 +484,10 @@ class _Scale:
     ) -> ExternalFact:
         """The newest artifact decides: somebody brought it because the one before would not do."""
         weight = brought[-1]
+        for older in brought[:-1]:
+            if older.standing == "waits":
+                why = f"a newer one was brought: line {weight.entry.number + 1}"
+                self.weights[older.entry.number] = Weight(older.entry, "shadowed", why)
         name = condition.artifact
         make = ExternalFact
         if weight.standing not in ("waits", "counts"):

@@ -24,8 +24,8 @@ from audit.board.guard import Guard, Refused
 from audit.board.office import NOTE_CHARS_MAX, Changed, Office, View
 from audit.board.session import Session, Shown, same
 from audit.errors import AuditError, Conflict, Corrupt, Invalid, Unavailable
-from audit.trust import attaching, diff_pages
-from evidence import chain, layout
+from audit.trust import diff_pages
+from evidence import chain, layout, trusted
 from evidence.codec import Malformed
 from evidence.folder import Folder
 from evidence.signoff import Attachment, GateSeen
@@ -235,7 +235,7 @@ class _Board:
     ) -> Response:
         view = self.office.look(verify=True)
         added = [
-            f"line {entry.number + 1}: {attaching.title(entry)}"
+            f"line {entry.number + 1}: {trusted.title(entry)}"
             for entry in view.book.log.entries
             if entry.number >= shown.lines
         ]

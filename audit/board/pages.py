@@ -19,8 +19,8 @@ import markupsafe
 
 from audit.board.office import View
 from audit.render import visible
-from audit.trust import attaching
 from audit.trust.changes import REGRESSIONS
+from evidence import trusted
 from evidence.brought import Waived
 from evidence.model import Plan, Run, Signal, SignalDecision
 
@@ -88,7 +88,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.filters.update(lines=_lines, title=attaching.title)
+    made.filters.update(lines=_lines, title=trusted.title)
     made.globals.update(tones=TONES, style=markupsafe.Markup(_style()))
     return made
 

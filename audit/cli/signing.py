@@ -205,8 +205,6 @@ def conclude(at: Desk, done: Book, as_json: bool, **more: Any) -> None:
     """Tell what was written and the verdict with it."""
     from dataclasses import replace
 
-    from audit.trust import attaching
-
     report = replace(at, book=done).report()
     entry = done.log.entries[-1]
     if as_json:
@@ -222,7 +220,7 @@ def conclude(at: Desk, done: Book, as_json: bool, **more: Any) -> None:
         )
         return
     screen.say(f"written: line {entry.number + 1} of {done.folder / layout.SIGN_OFF_LOG}")
-    screen.say(f"  {attaching.title(entry)}")
+    screen.say(f"  {trusted.title(entry)}")
     screen.say(f"verdict: {screen.coloured(report.verdict)}  as of {report.as_of}")
 
 
@@ -264,14 +262,12 @@ def brought(
 
 def entry_lines(report: trusted.Report) -> list[str]:
     """Return the entries of a sign-off with how each stands, as a table, and its warnings."""
-    from audit.trust import attaching
-
     rows = [
         [
             str(weight.entry.number + 1),
             weight.entry.digest[:16],
             weight.standing,
-            attaching.title(weight.entry) + (f": {weight.reason}" if weight.reason else ""),
+            trusted.title(weight.entry) + (f": {weight.reason}" if weight.reason else ""),
         ]
         for weight in report.weighed.weights
     ]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audit.errors import AuditError, Invalid
-from audit.trust import attaching, book, bundle
+from audit.trust import book, bundle
 from audit.trust.book import Book
 from audit.trust.changes import Diff
 from audit.trust.diff import diff
@@ -105,7 +105,7 @@ def review(
         _views(opened, report.decision, slices, last, waived),
         last.digest if last else "",
         tuple(
-            f"line {entry.number + 1}: {attaching.title(entry)}"
+            f"line {entry.number + 1}: {trusted.title(entry)}"
             for entry in opened.log.entries
             if entry.number > after
         ),

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from audit.errors import Invalid
 from audit.trust import naming
 from audit.trust.book import Book
-from evidence import trusted
 from evidence.instant import milliseconds
-from evidence.signoff import Approval, Attachment, Entry
+from evidence.signoff import Approval, Attachment
 from evidence.weigh import Weight
 
 
@@ -89,15 +88,6 @@ def approver(opened: Book, wish: Wish) -> str:
 def gate_of(opened: Book, wish: Wish) -> int:
     """Return the gate that the artifact is brought for: its approvals were of what was before."""
     return naming.signal_of(opened.sealed.plan, wish.signal).gate
-
-
-def title(entry: Entry) -> str:
-    """Return an entry of the log as a few words; of an unsigned one, that its person is a claim."""
-    record = entry.record
-    if entry.envelope.signatures or not isinstance(record, Attachment):
-        return trusted.title(record)
-    of = f"attachment of {record.artifact} for {record.signal}"
-    return f"{of}, unsigned; says to be from {record.person} for {record.role}"
 
 
 def unsettled(before: Sequence[Weight], after: Sequence[Weight]) -> tuple[Weight, ...]:

@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from audit.trust.attaching import title
-from evidence import judge, weigh
+from evidence import judge, trusted, weigh
 from evidence.carry import Carried
 from evidence.instant import milliseconds, utc_of
 from evidence.model import Decision, Facts, Plan
@@ -45,9 +44,7 @@ class State:
         for signal in decision.signals:
             yield ("signal", signal.id), (signal.status, signal.reason)
         for weight in self.weights:
-            why = (
-                f"{title(weight.entry)}: {weight.reason}" if weight.reason else title(weight.entry)
-            )
+            why = trusted.title(weight.entry) + (f": {weight.reason}" if weight.reason else "")
             yield ("entry", f"line {weight.entry.number + 1}"), (weight.standing, why)
 
 

@@ -5328,6 +5328,10 @@ class _Scale:
     ) -> ExternalFact:
         """The newest artifact decides: somebody brought it because the one before would not do."""
         weight = brought[-1]
+        for older in brought[:-1]:
+            if older.standing == "waits":
+                why = f"a newer one was brought: line {weight.entry.number + 1}"
+                self.weights[older.entry.number] = Weight(older.entry, "shadowed", why)
         name = condition.artifact
         make = ExternalFact
         if weight.standing not in ("waits", "counts"):
@@ -6142,7 +6146,7 @@ def lines(report: Report) -> list[str]:
     """Return a report as plain lines: who signed, the entries, the verdict with all that."""
     text = [f"signed by {', '.join(report.runners)}"] if report.runners else []
     text += [
-        f"{weight.entry.number + 1:>4}  {weight.standing:<10}  {title(weight.entry.record)}"
+        f"{weight.entry.number + 1:>4}  {weight.standing:<10}  {title(weight.entry)}"
         + (f": {weight.reason}" if weight.reason else "")
         for weight in report.weighed.weights
     ]
@@ -6151,8 +6155,12 @@ def lines(report: Report) -> list[str]:
     return text
 
 
-def title(record: signoff.Record) -> str:
-    """Return an entry as a few words."""
+def title(entry: signoff.Entry) -> str:
+    """Return an entry of the log as a few words; of an unsigned one, that its person is a claim."""
+    record = entry.record
+    if not entry.envelope.signatures and isinstance(record, signoff.Attachment):
+        of = f"attachment of {record.artifact} for {record.signal}"
+        return f"{of}, unsigned; says to be from {record.person} for {record.role}"
     kind, who = type(record).__name__.lower(), f"by {record.person} as {record.role}"
     if isinstance(record, signoff.Approval):
         gates = ", ".join(str(seen.gate) for seen in record.gates)

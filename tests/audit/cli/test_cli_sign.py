@@ -385,11 +385,28 @@ def test_what_nobody_signed_is_told_as_a_claim(desk: Desk) -> None:
     status = " ".join(desk.do("status").out.split())
     assert "unsigned; says to be from Mallory for SRE" in status
     assert "attachment by Mallory" not in status
+    verified = desk.do("verify").out
+    assert "unsigned; says to be from Mallory for SRE" in verified
+    assert "attachment by Mallory" not in verified
     assert desk.sign(ada).code == 0
     again = desk.attach("--json", "--key", ada, "--person", "ada", text="other\n")
     assert again.code == 0, again.err
     assert (again.value["signed"], again.value["approvals_to_look_at"]) == (True, [3])
     assert "attachment by ada as SRE" in desk.do("status").out
+
+
+def test_the_newest_artifact_is_the_one_that_is_approved(desk: Desk) -> None:
+    """The one before it neither waits nor is shown to an approver as if it did."""
+    ada = desk.key("ada", "SRE")
+    assert desk.attach("--person", "Mallory", text="first\n").code == 0
+    assert desk.attach("--person", "Mallory", text="second\n").code == 0
+    told = [entry["standing"] for entry in desk.do("status", "--json").value["sign_off"]["entries"]]
+    assert told == ["shadowed", "waits"]
+    assert "a newer one was brought: line 2" in desk.do("verify").out
+    assert desk.sign(ada).code == 0
+    told = [entry["standing"] for entry in desk.do("status", "--json").value["sign_off"]["entries"]]
+    assert told == ["shadowed", "counts", "counts"]
+    assert "Mallory" not in desk.sign(ada).out
 
 
 def test_a_first_attachment_unsettles_nobody(desk: Desk) -> None:
