@@ -19,6 +19,7 @@ import markupsafe
 
 from audit.board.office import View
 from audit.render import visible
+from audit.render.pages import environment
 from audit.trust.changes import REGRESSIONS
 from evidence import trusted
 from evidence.brought import Waived
@@ -73,21 +74,9 @@ def _style() -> str:
     return "\n" + "".join(file.read_text("utf-8") for file in files)
 
 
-def _show(value: object) -> object:
-    return value if isinstance(value, markupsafe.Markup) else visible.line(str(value))
-
-
 @functools.cache
 def _environment() -> jinja2.Environment:
-    made = jinja2.Environment(
-        loader=jinja2.PackageLoader("audit.board"),
-        undefined=jinja2.StrictUndefined,
-        autoescape=True,
-        finalize=_show,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        auto_reload=False,
-    )
+    made = environment("audit.board")
     made.filters.update(lines=_lines, title=trusted.title)
     made.globals.update(tones=TONES, style=markupsafe.Markup(_style()))
     return made
