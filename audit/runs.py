@@ -26,6 +26,8 @@ DEPTH_MAX = 8
 
 NAME_CHARS_MAX = 200
 """Characters of a name that a message repeats."""
+LISTED_MAX = 5
+"""Runs that a message names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +49,26 @@ def find(roots: list[Path], name: str) -> Path:
     """
     if name and is_run(Path(name)):
         return Path(name)
-    found = [folder for root in roots for folder in below(root)]
+    names = {folder: _named(folder, root) for root in roots for folder in below(root)}
+    found = list(names)
     if name:
         wanted = [folder for folder in found if _ends_with(folder, name)]
         if len(wanted) == 1:
             return wanted[0]
-        listed = ", ".join(sorted(str(folder) for folder in (wanted or found))[:5]) or "none"
+        listed = ", ".join(sorted(names[folder] for folder in wanted or found)[:LISTED_MAX])
         problem = "several runs are called" if wanted else "no run is called"
         shown = name if len(name) <= NAME_CHARS_MAX else name[:NAME_CHARS_MAX] + "…"
-        raise Invalid(
-            f"{problem} name=`{shown}` runs=`{listed}`", next_step="name the folder of the run"
-        )
+        step = "name one of them, or the folder of a run" if listed else "arco-audit run"
+        raise Invalid(f"{problem} name=`{shown}` runs=`{listed or 'none'}`", next_step=step)
     if not found:
         places = ", ".join(map(str, roots))
         raise Invalid(f"no run lies below roots=`{places}`", next_step="arco-audit run")
     return max(found, key=lambda folder: (_opened(folder), str(folder)))
+
+
+def _named(folder: Path, root: Path) -> str:
+    """How a run can be called in a message and on a command line: audit and label."""
+    return str(folder.relative_to(root)) if folder != root else str(folder)
 
 
 def _ends_with(folder: Path, name: str) -> bool:
@@ -87,6 +94,24 @@ def below(folder: Path, depth: int = 0) -> Iterator[Path]:
             inner = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
         for path in inner:
             yield from below(Path(path), depth + 1)
+
+
+def audit_folder(folder: Path, plan: Plan) -> Path:
+    """Return what is above the label of a run: the folder of its audit, where runs are put."""
+    root = folder.resolve()
+    for _ in Path(plan.label).parts:
+        root = root.parent
+    return root
+
+
+def finished_beside(folder: Path, root: Path) -> list[Path]:
+    """Return the finished runs below a root, but for the one that is asked about, by name."""
+    own = folder.resolve()
+    return [
+        other
+        for other in sorted(below(root))
+        if other.resolve() != own and archive.is_sealed(other)
+    ]
 
 
 def _opened(folder: Path) -> str:

@@ -11,7 +11,7 @@ from audit.cli import options, screen
 from audit.cli.failure import NOT_READY, READY
 from audit.errors import AuditError, Invalid
 from audit.trust.changes import Diff
-from evidence import archive, layout
+from evidence import layout
 from evidence.model import Decision, Plan
 
 COLOURS = {"vanished": "red", "newly failing": "red", "weakened": "yellow", "altered": "yellow"}
@@ -77,15 +77,11 @@ def previous(folder: Path) -> Path:
         Invalid: there is none.
     """
     plan = runs.record(folder, layout.PLAN, Plan)
-    root = folder.resolve()
-    for _ in Path(plan.label).parts:
-        root = root.parent
+    root = runs.audit_folder(folder, plan)
     others = [
         other
-        for other in runs.below(root)
-        if other.resolve() != folder.resolve()
-        and archive.is_sealed(other)
-        and runs.find([other, folder], "") == folder
+        for other in runs.finished_beside(folder, root)
+        if runs.find([other, folder], "") == folder
     ]
     if root.name != plan.audit.id or not others:
         raise Invalid(

@@ -115,17 +115,13 @@ def beside(run: Path, plan: Plan) -> Path | None:
 def signed_beside(book: Book) -> list[Path]:
     """Return the other finished runs of the same audit that lie beside a run and were signed."""
     plan = book.sealed.plan
-    root = book.run.resolve()
-    for _ in Path(plan.label).parts:
-        root = root.parent
+    root = runs.audit_folder(book.run, plan)
     if root.name != plan.audit.id:
         return []
     return [
         folder
-        for folder in sorted(runs.below(root))
-        if folder.resolve() != book.run.resolve()
-        and archive.is_sealed(folder)
-        and (root / layout.SIGN_OFF / folder.relative_to(root) / layout.SIGN_OFF_LOG).is_file()
+        for folder in runs.finished_beside(book.run, root)
+        if (root / layout.SIGN_OFF / folder.relative_to(root) / layout.SIGN_OFF_LOG).is_file()
     ]
 
 

@@ -73,15 +73,11 @@ def earlier(folder: Path, plan: Plan, label: str) -> Path | None:
     Raises:
         Invalid: several runs have it.
     """
-    root = folder.resolve()
-    for _ in (plan.audit.id, *Path(plan.label).parts):
-        root = root.parent
+    root = runs.audit_folder(folder, plan).parent
     others = [
         other
-        for other in runs.below(root)
-        if other.resolve() != folder.resolve()
-        and archive.is_sealed(other)
-        and other.parts[-len(Path(label).parts) :] == Path(label).parts
+        for other in runs.finished_beside(folder, root)
+        if other.parts[-len(Path(label).parts) :] == Path(label).parts
     ]
     if len(others) > 1:
         listed = ", ".join(sorted(map(str, others))[:5])
