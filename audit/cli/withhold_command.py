@@ -75,7 +75,9 @@ def command(
         return _conclude(at, finished, withholding.Wanted((), ()), as_json)
     if not as_json:
         _show(wanted)
-    if not signing.ask("Take this out? It cannot be undone.", yes=yes, as_json=as_json):
+    if wanted.pieces and not signing.ask(
+        "Take this out? It cannot be undone.", yes=yes, as_json=as_json
+    ):
         screen.say("nothing was withheld")
         return NOT_READY
     for record in records:
@@ -103,7 +105,8 @@ def _show(wanted: Wanted) -> None:
         [piece.path, ", ".join(map(str, piece.chunks)) or "the whole file", " ".join(piece.leaves)]
         for piece in wanted.pieces
     ]
-    for line in screen.table(("file", "chunks", "sealed leaves, which stay"), rows):
+    heads = ("file", "chunks", "sealed leaves, which stay")
+    for line in screen.table(heads, rows) if rows else ():
         screen.say(line)
     for name in wanted.left:
         screen.say(f"warning: the text also lies in {name}, which cannot be withheld")

@@ -66,7 +66,8 @@ def wanted(opened: Book, path: str, chunks: Sequence[int], match: bytes) -> Want
         )
     found = {path: set(chunks)} if path not in logs or chunks else {}
     left: list[str] = []
-    for name in sorted(bundle.names()) if match else ():
+    names = sorted({*bundle.names()} - {layout.VERIFIER}) if match else []  # no words of the run
+    for name in names:
         if name in logs:
             hits = matching(bundle.blocks(name), match)
             if hits:
@@ -112,10 +113,14 @@ def _piece(opened: Book, path: str, chunks: Sequence[int]) -> Piece:
     if log is None:
         leaves = tuple(x.hash for x in _sealed(opened).final if x.name == f"file/{path}")
         return Piece(path, (), leaves)
+    if not log.leaves:
+        raise Invalid("the log is empty", place=path, next_step="there is nothing to withhold")
     beyond = [number for number in chunks if not 0 <= number < len(log.leaves)]
     if beyond:
         raise Invalid(
-            f"the log has no such chunk chunk=`{beyond[0]}` chunks=`{len(log.leaves)}`", place=path
+            f"the log has no such chunk chunk=`{beyond[0]}` chunks=`{len(log.leaves)}`",
+            place=path,
+            next_step=f"chunks are numbered from 0 to {len(log.leaves) - 1}",
         )
     return Piece(path, tuple(chunks), tuple(log.leaves[number] for number in chunks))
 

@@ -112,9 +112,13 @@ def test_chunks_are_named(desk: Desk) -> None:
 
 def test_what_cannot_be_withheld_is_refused(desk: Desk) -> None:
     ada, eve = desk.key("ada", "SRE"), desk.key("eve", "SRE", trusted=False)
-    assert "no such chunk" in refused(withhold(desk, ada, "--chunk", 9))
+    beyond = withhold(desk, ada, "--chunk", 9)
+    assert "no such chunk" in refused(beyond)
+    assert "next: chunks are numbered from 0 to " in beyond.err
     assert "which chunks" in refused(withhold(desk, ada))
     assert "nowhere in the bundle" in refused(withhold(desk, ada, "--match", "absent-text"))
+    ours = withhold(desk, ada, "--match", "Offline: no network")  # words of the verifier
+    assert "nowhere in the bundle" in refused(ours)
     assert "did you mean" in refused(withhold(desk, ada, path="command-logs/leak.log"))
     assert "would not verify" in refused(withhold(desk, ada, path="plan.json"))
     assert "is not in the trust file" in refused(withhold(desk, eve, "--chunk", 0))
@@ -123,6 +127,11 @@ def test_what_cannot_be_withheld_is_refused(desk: Desk) -> None:
     assert "--yes" in refused(desk.do("withhold", *words))
     assert desk.log == b""
     assert desk.call("verify", desk.run).code == 0
+    told = desk.do("withhold", *words[:-4], "--match", '"timeout_ms":', "--reason", "r")
+    assert (told.code, "plan.json, which cannot be withheld" in told.out) == (1, True)
+    assert "nobody is there to ask" not in told.err
+    assert "sealed leaves, which stay" not in told.out
+    assert desk.log == b""
     said = withhold(desk, ada, "--match", "error: broken")  # the command line is in the plan
     assert said.code == 1
     assert "plan.json, which cannot be withheld" in said.out
