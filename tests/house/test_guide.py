@@ -9,8 +9,7 @@ import guide_tables
 import pytest
 from click.testing import CliRunner
 
-from audit import cli
-from audit.cli import failure
+from audit.cli import commands, failure
 from audit.definition import models
 
 ROOT = Path(__file__).parents[2]
@@ -61,23 +60,23 @@ def test_what_follows_from_code_is_as_the_code_has_it(name: str) -> None:
     assert wanted == text, "python tests/house/guide_tables.py writes it again"
 
 
-@pytest.mark.parametrize("name", list(cli.COMMANDS))
+@pytest.mark.parametrize("name", list(commands.COMMANDS))
 def test_every_command_has_help_with_an_example_and_a_row(name: str) -> None:
-    shown = CliRunner().invoke(cli.group, [name, "--help"])
+    shown = CliRunner().invoke(commands.group, [name, "--help"])
     assert shown.exit_code == 0
     assert f"arco-audit {name}" in shown.output.split("Example", 1)[1]
     assert f"| `{name}` |" in COMMANDS
 
 
 def test_the_help_shows_every_command_once_in_its_section() -> None:
-    shown = CliRunner().invoke(cli.group, ["--help"]).output
-    places = [shown.index(f"\n{title}:\n") for title in cli.SECTIONS]
+    shown = CliRunner().invoke(commands.group, ["--help"]).output
+    places = [shown.index(f"\n{title}:\n") for title in commands.SECTIONS]
     assert places == sorted(places)
-    assert sum(map(len, cli.SECTIONS.values())) == len(cli.COMMANDS)
+    assert sum(map(len, commands.SECTIONS.values())) == len(commands.COMMANDS)
     named = re.findall(r"^  ([a-z]+) {2,}\S", shown, re.MULTILINE)
-    assert [name for name in named if name in cli.COMMANDS] == list(cli.COMMANDS)
+    assert [name for name in named if name in commands.COMMANDS] == list(commands.COMMANDS)
     files = {path.stem for path in (ROOT / "audit" / "cli").glob("*_command.py")}
-    assert {f"{name}_command" for name in cli.COMMANDS} == files
+    assert {f"{name}_command" for name in commands.COMMANDS} == files
 
 
 def test_every_exit_code_is_explained() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from audit import cli
+from audit.cli import commands
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".github" / "workflows"
@@ -89,7 +89,7 @@ def test_what_a_stranger_chooses_never_becomes_a_script() -> None:
 
 
 def test_every_option_that_it_uses_exists() -> None:
-    shown = CliRunner().invoke(cli.group, ["pack", "--help"]).output
+    shown = CliRunner().invoke(commands.group, ["pack", "--help"]).output
     calls = re.findall(r"arco-audit pack (.*?)(?=\n {6}- )", RELEASE, re.DOTALL)
     assert len(calls) == 2
     used = {word for call in calls for word in re.findall(r"--[a-z-]+", call)}

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from audit.cli import failure, group
+from audit.cli import failure
+from audit.cli.commands import group
 from audit.runner import MARKER
 
 TOY = """\

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -51,3 +53,28 @@ def test_report_tells_that_the_page_is_gone(call: Call, toy: Path, tmp_path: Pat
     assert "--out FILE" in text
     assert call("report", "--repo", toy, "--out", tmp_path / "page.html").code == 0
     assert (tmp_path / "page.html").is_file()
+
+
+INTERRUPTED = """\
+import sys
+
+class Impatient:
+    def find_spec(self, name, path=None, target=None):
+        if name == "click":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Impatient())
+from audit.cli import main
+main()
+"""
+
+
+def test_a_ctrl_c_while_the_program_loads_is_one_line() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, "--help"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (130, "")
+    assert (
+        done.stderr
+        == "error: interrupted\n  next: a run that had begun goes on with arco-audit resume\n"
+    )
