@@ -18,13 +18,13 @@ from audit.cli import passphrase
 from audit.errors import Corrupt
 from evidence import chain, dsse, layout, roster
 from tests.audit.cli.bad_input_kit import refused
+from tests.audit.cli.sign_off_kit import EARLY, elliptic, trust_elliptic
 
 MISSING = "could_not_run: the packages of the extra trust are not installed"
 pytest.importorskip("securesystemslib", reason=MISSING)
 pytest.importorskip("cryptography", reason=MISSING)
 
 Call = Callable[..., Any]
-EARLY = "2020-01-01T00:00:00Z"
 
 
 @pytest.fixture(autouse=True)
@@ -434,32 +434,6 @@ def test_a_key_with_a_passphrase_is_not_guessed(ran: Path, call: Call, tmp_path:
     assert call(*attest, "--passphrase-file", tmp_path / "right").code == 0
 
 
-def elliptic(tmp_path: Path) -> tuple[Path, str]:
-    """A private key that is no Ed25519 key, and its public part."""
-    from cryptography.hazmat.primitives import serialization as pem
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    private = ec.generate_private_key(ec.SECP256R1())
-    path = tmp_path / "ec.pem"
-    path.write_bytes(
-        private.private_bytes(pem.Encoding.PEM, pem.PrivateFormat.PKCS8, pem.NoEncryption())
-    )
-    public = private.public_key().public_bytes(
-        pem.Encoding.PEM, pem.PublicFormat.SubjectPublicKeyInfo
-    )
-    return path, public.decode()
-
-
-def trust_elliptic(trust: Path, public: str, *, people: int) -> None:
-    """Add Ben, a runner with such a key, and how many runners are asked for, to a trust file."""
-    trust.write_text(
-        trust.read_text()
-        + f'[[key]]\nid = "e1"\nperson = "Ben"\nroles = ["runner"]\nvalid_from = "{EARLY}"\n'
-        + f'scheme = "ecdsa-sha2-nistp256"\npublic = {json.dumps(public)}\n'
-        + f'[[threshold]]\nrole = "runner"\npeople = {people}\n'
-    )
-
-
 def test_a_signer_elsewhere_signs_the_checkpoint_once(
     ran: Path, call: Call, keygen: Call, tmp_path: Path
 ) -> None:
@@ -476,77 +450,6 @@ def test_a_signer_elsewhere_signs_the_checkpoint_once(
     assert call(*by_signer).code == 0
     assert everything(layer(ran)) == once
     assert call(*words, "--check").code == 0
-
-
-def by_one_file(ran: Path, trust: Path) -> Any:
-    bundle = ran / "release_evidence/toy-1/head/1"
-    return subprocess.run(
-        [sys.executable, "-I", bundle / "verify.py", bundle, "--trust", trust],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-@pytest.mark.parametrize("people", [1, 2])
-def test_who_signed_the_checkpoint_elsewhere_signed_the_run(
-    ran: Path, call: Call, keygen: Call, tmp_path: Path, people: int
-) -> None:
-    """With a note of somebody else beside it, or without one. `verify.py` cannot check it."""
-    path, public = elliptic(tmp_path)
-    ada, trust = keygen("ada"), tmp_path / "trust.toml"
-    trust_elliptic(trust, public, people=people)
-    verify = ("verify", "head/1", "--repo", ran, "--trust", trust)
-    if people == 2:
-        call("attest", "--repo", ran, "--key", ada, "--trust", trust)
-        lacking = call(*verify)
-        assert (lacking.code, "1 of 2 trusted runners signed" in lacking.out) == (3, True)
-    signer = ("--signer", f"file2:{path}", "--keyid", "e1", "--trust", trust)
-    assert call("attest", "--repo", ran, *signer).code == 0
-    said = call(*verify)
-    assert said.code == 0, said.out
-    assert f"signed by {'ada, Ben' if people == 2 else 'Ben'}" in said.out
-    assert call(*verify, "--json").value["sign_off"]["runners"][-1] == "Ben"
-    alone = by_one_file(ran, trust)
-    assert alone.returncode == 3
-    assert "not checked" in alone.stdout
-    assert "Ben signed by ecdsa-sha2-nistp256, which is not checked here" in alone.stdout
-
-
-def test_a_checkpoint_statement_that_is_not_of_this_run_counts_for_nobody(
-    ran: Path, call: Call, keygen: Call, tmp_path: Path
-) -> None:
-    path, public = elliptic(tmp_path)
-    keygen("ada")
-    trust = tmp_path / "trust.toml"
-    trust_elliptic(trust, public, people=1)
-    signer = ("--signer", f"file2:{path}", "--keyid", "e1", "--trust", trust)
-    call("run", "--repo", ran, "--label", "head/2")
-    for label in ("head/1", "head/2"):
-        assert call("attest", label, "--repo", ran, *signer).code == 0
-    verify = ("verify", "head/1", "--repo", ran, "--trust", trust)
-    mine = layer(ran) / layout.ATTESTATIONS
-    good = mine.read_bytes()
-    assert call(*verify).code == 0
-    mine.write_bytes((layer(ran, "head/2") / layout.ATTESTATIONS).read_bytes())
-    assert "0 of 1 trusted runners signed it" in call(*verify).out
-    mine.write_bytes(good.replace(b'"sig":"', b'"sig":"AAAA'))
-    assert "the signature of Ben is not over these bytes" in call(*verify).out
-    mine.write_bytes(good)
-    assert call(*verify).code == 0
-
-
-def test_who_signed_elsewhere_is_kept_apart_as_a_runner(
-    ran: Path, call: Call, keygen: Call, tmp_path: Path
-) -> None:
-    path, public = elliptic(tmp_path)
-    key, trust = keygen("Ben", role="SRE"), tmp_path / "trust.toml"
-    trust_elliptic(trust, public, people=1)
-    trust.write_text(trust.read_text() + '[[separate]]\nroles = ["SRE", "runner"]\n')
-    signer = ("--signer", f"file2:{path}", "--keyid", "e1", "--trust", trust)
-    assert call("attest", "--repo", ran, *signer).code == 0
-    words = ("sign", "--repo", ran, "--role", "SRE", "--key", key, "--trust", trust, "--yes")
-    assert "already acts as runner, which is kept apart" in refused(call(*words))
 
 
 def test_a_signer_with_another_key_than_said_is_not_believed(
