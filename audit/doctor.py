@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from audit import runner, steps
 from audit.errors import AuditError
+from audit.runner import modules
 from evidence.instant import milliseconds
 from evidence.redact import Redactor, find_secrets
 
@@ -131,6 +132,7 @@ def _definition(wish: steps.Wish, repository: Repository) -> Iterator[Finding]:
     if prepared.redactor.uncovered:
         yield _uncovered(prepared.redactor.uncovered)
     yield from _programs(prepared, shutil.which)
+    yield from _packages(prepared)
 
 
 def _clock(committed_utc: str, now_utc: str) -> Finding:
@@ -164,3 +166,21 @@ def _programs(prepared: steps.Prepared, which: Callable[[str], str | None]) -> I
         )
     if not missing:
         yield Finding("programs", "ok", f"all {len(prepared.real.cells)} cells can start")
+
+
+def _packages(prepared: steps.Prepared) -> Iterator[Finding]:
+    """What `python -m` is to run has to be there, unless a cell before it installs it."""
+    root = prepared.repository.root
+    asked: dict[tuple[str, str, str], list[str]] = {}
+    for cell in prepared.real.cells:
+        package = modules.wanted(cell.argv)
+        if package:
+            asked.setdefault((cell.argv[0], package, cell.cwd), []).append(cell.id)
+    for (python, package, cwd), cells in sorted(asked.items()):
+        if modules.has(python, package, root / cwd) is False:
+            yield Finding(
+                "package",
+                "warning",
+                f"{python} has no package=`{package}` cells=`{', '.join(cells[:5])}`",
+                f"{python} -m pip install {package}, unless a command of the audit does that",
+            )

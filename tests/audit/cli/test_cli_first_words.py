@@ -55,6 +55,17 @@ def test_report_tells_that_the_page_is_gone(call: Call, toy: Path, tmp_path: Pat
     assert (tmp_path / "page.html").is_file()
 
 
+def test_doctor_misses_what_python_is_to_run(call: Call, make_toy: Call) -> None:
+    run = f'run = ["{sys.executable}", "-m", "no_such_package", "-q"]'
+    gate = '[[gate]]\nid = 0\nname = "A"\n'
+    text = f'[audit]\nid = "toy-1"\ntitle = "A"\n[[command]]\nid = "tests"\n{run}\n{gate}'
+    path = make_toy(text).path
+    said = call("doctor", "--repo", path)
+    assert said.code == 0, said.out
+    assert "has no package=`no_such_package` cells=`tests`" in said.out
+    assert f"next: {sys.executable} -m pip install no_such_package" in said.out
+
+
 INTERRUPTED = """\
 import sys
 
