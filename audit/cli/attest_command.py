@@ -116,6 +116,18 @@ def _warn(opened: Book, sealed: SealedRun, trust: Path) -> None:
     _, refused = trusted.note_signers(opened.layer, opened.sealed, _roster(trust))
     for why in refused:
         screen.say(f"warning: by {trust.name} this does not count: {why}", error=True)
+    if refused:
+        screen.say(f"  {_mend(opened)}", error=True)
+
+
+def _mend(opened: Book) -> str:
+    """What to do about a run that is not attested, or by somebody who does not count."""
+    from evidence import layout
+
+    lines, note = (opened.folder / name for name in (layout.ATTESTATIONS, layout.CHECKPOINT))
+    if not lines.exists():
+        return f"next: arco-audit attest {opened.run} --key FILE"
+    return f"next: to leave it out, remove {note} and {lines}, then attest with the others again"
 
 
 def _trust_file() -> str:
@@ -184,6 +196,8 @@ def _check(opened: Book, sealed: SealedRun, trust: Path, as_json: bool) -> int:
     else:
         for item in findings:
             screen.say(f"{item.place}: {item.problem}")
+        if findings:
+            screen.say(_mend(opened))
         word = "NOT VERIFIED" if findings else "VERIFIED"
         screen.say(screen.coloured(word))
     return UNVERIFIED if findings else READY

@@ -282,10 +282,14 @@ def test_a_second_key_adds_its_signatures(
 def test_a_key_of_another_role_does_not_count(
     ran: Path, call: Call, keygen: Call, tmp_path: Path
 ) -> None:
-    call("attest", "--repo", ran, "--key", keygen("ada", role="SRE"))
-    said = call("attest", "--repo", ran, "--check", "--trust", tmp_path / "trust.toml")
+    trust = ("--trust", tmp_path / "trust.toml")
+    signed = call("attest", "--repo", ran, "--key", keygen("ada", role="SRE"), *trust)
+    assert "ada does not hold the role runner" in signed.err
+    assert f"next: to leave it out, remove {layer(ran) / layout.CHECKPOINT} and " in signed.err
+    said = call("attest", "--repo", ran, "--check", *trust)
     assert said.code == 3
     assert "ada does not hold the role runner" in said.out
+    assert "next: to leave it out, remove " in said.out
     assert said.out.rstrip().endswith("NOT VERIFIED")
 
 
@@ -400,6 +404,8 @@ def test_nothing_attested_yet(ran: Path, call: Call, keygen: Call, tmp_path: Pat
     keygen("ada")
     said = call("attest", "--repo", ran, "--check", "--trust", tmp_path / "trust.toml")
     assert (said.code, "attestations.intoto.jsonl: is not there" in said.out) == (3, True)
+    assert "next: arco-audit attest " in said.out
+    assert said.out.endswith("NOT VERIFIED\n")
 
 
 @pytest.mark.parametrize(
