@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "guide"
 DEFINITION = (GUIDE / "definition.md").read_text("utf-8")
 COMMANDS = (GUIDE / "commands.md").read_text("utf-8")
+ATTACKS = (GUIDE / "attacks.md").read_text("utf-8")
 TABLES = (
     models.AuditTable,
     models.CommandTable,
@@ -96,3 +97,20 @@ def test_each_test_that_a_page_of_faults_names_exists() -> None:
         or f"def {name}(" not in (ROOT / "tests" / path).read_text("utf-8")
     ]
     assert not missing
+
+
+def test_every_attack_names_a_test_that_is_there() -> None:
+    rows = [row for row in ATTACKS.splitlines() if row.startswith("| ") and "| Test |" not in row]
+    bare = [row for row in rows if "`test_" not in row.rpartition(" | ")[2]]
+    assert rows
+    assert not bare
+    sources = "".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    named = set(re.findall(r"`(test_\w+)`", ATTACKS))
+    assert not [name for name in sorted(named) if f"def {name}(" not in sources]
+
+
+@pytest.mark.parametrize("room", ["board", "withhold", "carry"])
+def test_attacks_on_every_part_of_the_sign_off_are_listed(room: str) -> None:
+    files = (ROOT / "tests").rglob(f"test_*{room}*.py")
+    held = {name for path in files for name in re.findall(r"def (test_\w+)", path.read_text())}
+    assert held & set(re.findall(r"`(test_\w+)`", ATTACKS))
