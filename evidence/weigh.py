@@ -563,10 +563,10 @@ def _past(utc: str, as_of_ms: int) -> bool:
 
 
 def with_roster_of_now(weighed: Weighed, book: Roster, now: str) -> Iterable[str]:
-    """Yield a warning for what counts as of its signing and could not be signed now."""
-    for weight in weighed.weights:
-        record = weight.entry.record
-        if isinstance(record, _ACTS) and weight.standing == "counts":
-            keys = [key for key in book.key if key.person == record.person]
-            if all(roster.may(key, record.role, now) for key in keys):
-                yield f"{record.person} no longer holds the role {record.role}; it was held then"
+    """Yield a warning for each person and role that counts as of its signing and is over now."""
+    records = (weight.entry.record for weight in weighed.weights if weight.standing == "counts")
+    acted = dict.fromkeys((item.person, item.role) for item in records if isinstance(item, _ACTS))
+    for person, role in acted:
+        keys = [key for key in book.key if key.person == person]
+        if all(roster.may(key, role, now) for key in keys):
+            yield f"{person} no longer holds the role {role}; it was held then"

@@ -9,7 +9,7 @@ import click
 
 from audit.cli import options, screen, signing
 from audit.cli.failure import NOT_READY, READY
-from evidence import codec
+from evidence import codec, words
 
 if TYPE_CHECKING:
     from audit.trust.approving import Earlier, Review
@@ -122,10 +122,11 @@ def _show_changes(seen: Review, before: Earlier | None) -> None:
     from audit.trust import diff_pages
 
     screen.say()
+    added = words.count(len(seen.added), "line")
     if seen.since:
-        screen.say(f"since your approval {seen.since[:16]}: {len(seen.added)} lines")
+        screen.say(f"since your approval {seen.since[:16]}: {added}")
     elif seen.added:
-        screen.say(f"you have not approved this run; brought so far: {len(seen.added)} lines")
+        screen.say(f"you have not approved this run; brought so far: {added}")
     for line in seen.added:
         screen.say(f"  {line}")
     if before is None:

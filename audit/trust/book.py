@@ -206,14 +206,14 @@ def speaker(book_of_keys: Roster, keyid: str, role: str, utc: str, person: str =
             next_step="add it there (arco-audit keygen --trust), or sign with another --key",
         )
     why = roster.may(key, role, utc)
+    held = ", ".join(key.roles)
+    step = f"act in a role that the trust file gives it ({held}), or use another key"
+    if role in key.roles and why:
+        step = "sign with a key that is valid now: arco-audit keygen --trust makes one"
     if person and person != key.person:
         why = f"the key is that of {key.person} and not of {person:.80}"
     if why:
-        held = ", ".join(key.roles)
-        raise Invalid(
-            f"this key may not sign that: {why}",
-            next_step=f"act in a role that the trust file gives it ({held}), or use another key",
-        )
+        raise Invalid(f"this key may not sign that: {why}", next_step=step)
     return key
 
 

@@ -81,6 +81,7 @@ def test_a_key_speaks_in_its_time() -> None:
     gone = ADA.key("SRE", valid_until=DAY_2)
     book = Book(roster=Roster(1, key=(gone,)))
     book.approve(ADA, utc=DAY_1)
+    book.approve(ADA, utc=DAY_1)
     assert book.statuses(DAY_9)["approved"] == "GO"  # as of its signing
     (warning,) = weigh.with_roster_of_now(book.weighed(DAY_9), book.roster, DAY_9)
     assert "no longer holds" in warning

@@ -174,7 +174,9 @@ def test_an_expired_key_signs_nothing(desk: Desk) -> None:
     ada = desk.key("ada", "SRE")
     with desk.trust.open("a") as stream:
         stream.write('valid_until = "2021-01-01T00:00:00Z"\n')
-    assert "was valid until" in refused(desk.sign(ada))
+    said = refused(desk.sign(ada))
+    assert "was valid until" in said
+    assert "next: sign with a key that is valid now" in said
     assert desk.log == b""
 
 
