@@ -290,7 +290,8 @@ def described(source: str) -> Public:
     library = _library()
     if source.startswith(pgp.URI):
         with _answers(source):
-            _, key = library.GPGSigner.import_(source.removeprefix(pgp.URI))
+            name = source.removeprefix(pgp.URI).replace(" ", "").lower()
+            _, key = library.GPGSigner.import_(name)
         found = Public(key.keyid, key.scheme, pgp.public_text(key))
     else:
         try:

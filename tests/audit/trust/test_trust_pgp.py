@@ -108,6 +108,12 @@ def test_the_other_openpgp_scheme_makes_no_signature_good(key: Key) -> None:
             assert keys.check_any(replace(key, scheme=scheme), MESSAGE, signature) is False
 
 
+def test_a_fingerprint_is_taken_as_gnupg_prints_it(ring: tuple[Path, str], key: Key) -> None:
+    spaced = " ".join(ring[1][at : at + 4] for at in range(0, 40, 4))
+    assert keys.described(f"gnupg:{ring[1].upper()}").id == key.id
+    assert keys.described(f"gnupg:{spaced.upper()}").id == key.id
+
+
 def test_a_key_that_gnupg_does_not_have(key: Key) -> None:
     with pytest.raises(Unavailable):
         keys.described("gnupg:" + "0" * 40)
