@@ -149,13 +149,15 @@ def _signed_off(
     )
     wrong = [finding for step in found.steps for finding in step.findings]
     if wrong:
-        raise _refused(f"its sign-off does not verify: {wrong[0].problem}", folder)
+        first = f"{wrong[0].place}: {wrong[0].problem}"
+        raise _refused(f"its sign-off does not verify: {first}", folder, sign_off.trust)
     waivers = {item.signal: item for item in found.weighed.brought.waived}
     return replace(source, decision=found.decision, waivers=waivers, signed_off=found.verdict)
 
 
-def _refused(problem: str, folder: Path) -> Corrupt:
-    return Corrupt(problem, place=str(folder), next_step=f"arco-audit verify {folder}")
+def _refused(problem: str, folder: Path, trust: Path | None = None) -> Corrupt:
+    step = f"arco-audit verify {folder}" + (f" --trust {trust}" if trust else "")
+    return Corrupt(problem, place=str(folder), next_step=step)
 
 
 def _checked(form: str, files: Mapping[str, bytes]) -> str:

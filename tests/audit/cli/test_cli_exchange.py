@@ -166,7 +166,9 @@ def test_waivers_in_force_are_named_and_nothing_turns_green(
     # A key that nobody trusts, a run that nobody signed, a forged log: nothing is exported.
     for keys in ((runner, ADA.key("Manager")), (BOB.key("Manager"),)):
         other = trust_file(tmp_path, *keys)
-        assert "sign-off does not verify" in refused(call(*words, "--trust", other), code=3)
+        said = refused(call(*words, "--trust", other), code=3)
+        assert "sign-off does not verify: " in said
+        assert f" --trust {other}" in said  # without it the run verifies
     trust = trust_file(tmp_path, runner, BOB.key("Manager"))
     log.write_bytes(log.read_bytes().replace(b'"sig":"', b'"sig":"AAAA'))
     assert "sign-off does not verify" in refused(call(*words, *at), code=3)
