@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -89,7 +90,17 @@ def command(
     done = signing.put(at, record, [who], "not yet")
     told = {"signal": signal, "fingerprint": record.fingerprint, "until": record.until_utc}
     signing.conclude(at, done, as_json, **told)
+    _warn(replace(at, book=done))
     return READY
+
+
+def _warn(at: signing.Desk) -> None:
+    """Say already now what `--lint` will say of the waiver that was written."""
+    from audit.trust import waiving
+
+    written = waiving.lint(at.report().weighed)[-1]
+    if written.standing == "over-broad":
+        screen.say(f"warning: {written.reason}", error=True)
 
 
 def _lint(at: signing.Desk, as_json: bool) -> int:

@@ -210,7 +210,7 @@ class Linted:
 
 
 def lint(weighed: weigh.Weighed) -> tuple[Linted, ...]:
-    """Return every waiver with its standing. One that counts for too long is `over-broad`."""
+    """Return every waiver with its standing. One that lasts too long is `over-broad`."""
     broad = {item.number: item for item in _over_broad(weighed)}
     found = []
     for weight in weighed.weights:
@@ -232,7 +232,7 @@ def _over_broad(weighed: weigh.Weighed) -> list[Entry]:
     return [
         weight.entry
         for weight in weighed.weights
-        if weight.standing == "counts"
+        if weight.standing in ("counts", "not yet")
         and isinstance(weight.entry.record, Waiver)
         and weigh.is_over_broad(weight.entry.record)
     ]

@@ -329,10 +329,14 @@ def test_lint_of_waivers(desk: Desk) -> None:
     bob = desk.key("bob", "Manager")
     desk.let_waive("Manager")
     assert desk.do("waive", "--lint").code == 0
-    assert desk.waive(bob, "--until", "2099-01-01T00:00:00Z").code == 0
+    long = desk.waive(bob, "--until", "2099-01-01T00:00:00Z")
+    assert long.code == 0
+    assert "warning: it lasts more than 90 days" in long.err
     said = desk.do("waive", "--lint", "one", "--json")
     assert said.code == 1
     assert [item["standing"] for item in said.value["waivers"]] == ["over-broad"]
+    later = ("--from", "2099-01-01T00:00:00Z", "--until", "2100-01-01T00:00:00Z")
+    assert "warning: it lasts more than 90 days, it begins at 2099" in desk.waive(bob, *later).err
     assert "over-broad" in desk.do("waive", "--lint").out
 
 
