@@ -79,7 +79,7 @@ def compact(policy: dict[str, Any]) -> str:
 def _pieces(role: Role, environment: Environment) -> Iterator[tuple[dict[str, Any], str]]:
     """Yield each statement of a role with one of its resources."""
     bucket = f"arn:aws:s3:::{environment.bucket}"
-    below = f"{bucket}/{environment.workspace.prefix}"
+    below = f"{bucket}/{environment.below}"
     for rule in RULES:
         found = reach(role, *rule.verbs)
         head: dict[str, Any] = {"Sid": rule.sid, "Effect": "Allow", "Action": rule.action}
@@ -89,7 +89,7 @@ def _pieces(role: Role, environment: Environment) -> Iterator[tuple[dict[str, An
         refusal = {"Sid": f"No{rule.sid}", "Effect": "Deny", "Action": rule.action}
         yield from ((refusal, below + path) for path in found.but)
     if prefixes := listed(role):
-        asked = [f"{environment.workspace.prefix}{prefix}*" for prefix in prefixes]
+        asked = [f"{environment.below}{prefix}*" for prefix in prefixes]
         head = {"Sid": "List", "Effect": "Allow", "Action": "s3:ListBucket"}
         yield head | {"Condition": {"StringLike": {"s3:prefix": asked}}}, bucket
 

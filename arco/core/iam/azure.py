@@ -21,13 +21,12 @@ BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
 PATH, PREFIX = f"@Resource[{BLOBS}:path]", f"@Request[{BLOBS}:prefix]"
 
 READ, ADD, WRITE, DELETE = (f"{BLOBS}/{word}" for word in ("read", "add/action", "write", "delete"))
-READS = {READ: (Verb.GET, Verb.HEAD, Verb.SIGN)}
 WRITES = {ADD: (Verb.CREATE,), WRITE: (Verb.UPDATE, Verb.REPLACE), DELETE: (Verb.DELETE,)}
-"""What each action is for. Two assignments a role, so that neither condition grows too long."""
+"""What each writing action is for."""
 
 
 def documents(environment: Environment) -> dict[str, str]:
-    """Return a `.role.json` and an `.assignment.json` for what each role reads, and writes.
+    """Return a `.role.json` and an `.assignment.json` for what each role reads, lists, writes.
 
     The first is what `az role definition create` takes; the second holds the options of
     `az role assignment create` but the assignee. Terraform holds both.
@@ -70,17 +69,22 @@ def documents(environment: Environment) -> dict[str, str]:
 
 
 def assignments(environment: Environment) -> Iterator[tuple[Role, str, list[str], str]]:
-    """Yield for each role what it `reads` and `writes`: its data actions and their condition."""
-    below = environment.workspace.prefix
+    """Yield for each role what it `reads`, `lists` and `writes`: data actions and their condition.
+
+    Three assignments a role at most, so that no condition grows too long.
+    """
+    below = environment.below
     for role in Role:
-        for half, actions in (("reads", READS), ("writes", WRITES)):
-            found = {action: reach(role, *verbs) for action, verbs in actions.items()}
-            held = {action: part for action, part in found.items() if part.spans}
-            clauses = [_clause(action, _touches(part, below)) for action, part in held.items()]
-            if READ in held:
-                clauses.append(_clause(READ, _lists(listed(role), below), listing=True))
-            if held:
-                yield role, half, list(held), " AND ".join(clauses)
+        read, prefixes = reach(role, Verb.GET, Verb.HEAD, Verb.SIGN), listed(role)
+        if read.spans:
+            yield role, "reads", [READ], _reading(_touches(read, below), _nothing(PREFIX))
+        if prefixes:
+            yield role, "lists", [READ], _reading(_nothing(PATH), _lists(prefixes, below))
+        found = {action: reach(role, *verbs) for action, verbs in WRITES.items()}
+        held = {action: part for action, part in found.items() if part.spans}
+        if held:
+            clauses = (_clause(f"ActionMatches{{'{a}'}}", _touches(held[a], below)) for a in held)
+            yield role, "writes", list(held), " AND ".join(clauses)
 
 
 def _scopes(environment: Environment) -> tuple[str, str]:
@@ -89,11 +93,15 @@ def _scopes(environment: Environment) -> tuple[str, str]:
     return container, environment.account.partition("/providers/")[0]
 
 
-def _clause(action: str, admitted: str, *, listing: bool = False) -> str:
-    """Return: whoever does this action does what is admitted."""
-    which = f"ActionMatches{{'{action}'}}"
-    if action == READ:
-        which += f" AND {'' if listing else 'NOT '}SubOperationMatches{{'Blob.List'}}"
+def _reading(touches: str, lists: str) -> str:
+    """Return the condition of reading, which is two operations with one action."""
+    action, listing = f"ActionMatches{{'{READ}'}}", "SubOperationMatches{'Blob.List'}"
+    objects = _clause(f"{action} AND NOT {listing}", touches)
+    return f"{objects} AND {_clause(f'{action} AND {listing}', lists)}"
+
+
+def _clause(which: str, admitted: str) -> str:
+    """Return: whoever does this does only what is admitted."""
     return f"((!({which})) OR ({admitted}))"
 
 
@@ -105,9 +113,13 @@ def _touches(part: Reach, below: str) -> str:
 
 
 def _lists(prefixes: tuple[str, ...], below: str) -> str:
-    """Return what a listing may ask for; for who lists nothing, the name of nothing."""
-    asked = (f"{prefix}*" for prefix in prefixes or (".",))
+    asked = (f"{prefix}*" for prefix in prefixes)
     return f"{PREFIX} ForAnyOfAnyValues:StringLike {_set(below, asked)}"
+
+
+def _nothing(attribute: str) -> str:
+    """Return what is never true, for an operation that must not come with its action."""
+    return f"{attribute} StringEquals 'none' AND {attribute} StringNotEquals 'none'"
 
 
 def _set(below: str, words: Iterator[str]) -> str:

@@ -22,6 +22,7 @@ class Cloud(StrEnum):
 
 
 _NAME = "[a-z][a-z0-9-]{0,19}"
+_FOLDER = r"(?=.{0,64}$)([A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*)?"
 _BUCKET = {
     Cloud.AWS: r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
     Cloud.GCS: r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]",
@@ -47,18 +48,26 @@ class Environment:
     """One deployment of one workspace.
 
     `bucket` is a bucket, or a container on Azure. `account` is the project on GCS, the resource
-    identifier of the storage account on Azure, and nothing on AWS.
+    identifier of the storage account on Azure, and nothing on AWS. `folder` is what stands behind
+    the bucket in the address of the store, without slashes around it.
     """
 
     name: str
     workspace: Workspace
     bucket: str
     account: str = ""
+    folder: str = ""
+
+    @property
+    def below(self) -> str:
+        """The path in the bucket of the workspace, with its closing slash."""
+        return f"{self.folder}/{self.workspace.prefix}" if self.folder else self.workspace.prefix
 
     def check(self, cloud: Cloud) -> None:
         """Raise `Invalid` unless the cloud takes these names."""
         _must_match("environment", _NAME, self.name, "use lower-case letters, digits and `-`")
         _must_match("bucket", _BUCKET[cloud], self.bucket, f"use a name that {cloud} takes")
+        _must_match("folder", _FOLDER, self.folder, "use what stands behind the bucket")
         _must_match("account", _ACCOUNT[cloud], self.account, _NEXT[cloud])
 
     def label(self, *words: str) -> str:

@@ -87,14 +87,14 @@ def _custom_role(environment: Environment, right: str) -> dict[str, Any]:
 
 def bindings(role: Role, environment: Environment) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the right and the condition of each binding of a role."""
-    below = f"projects/_/buckets/{environment.bucket}/objects/{environment.workspace.prefix}"
+    below = f"projects/_/buckets/{environment.bucket}/objects/{environment.below}"
     number = 0
     for right, verbs in VERBS.items():
         for part in _parts(reach(role, *verbs)):
             number += 1
             yield right, _condition(environment.label(role, str(number)), _touches(part, below))
     if prefixes := listed(role):
-        prefix = environment.workspace.prefix
+        prefix = environment.below
         yield "list", _condition(environment.label(role, "list"), _lists(prefixes, prefix))
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from arco.core.iam import Cloud, Environment, documents
-from arco.core.keys import Role, Verb
+from arco.core.keys import Role, Verb, Workspace
 
 ACCOUNT_ID = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/lakes"
 ACCOUNTS = {
@@ -40,9 +40,9 @@ Allows = Callable[[Role, Verb, str], bool]
 """Says whether a role may do something to a whole path, or list what begins with it."""
 
 
-def environment(cloud: Cloud, workspace: Any) -> Environment:
+def environment(cloud: Cloud, workspace: Workspace, folder: str = "") -> Environment:
     """Return an environment of a workspace that the cloud takes."""
-    return Environment("prod", workspace, BUCKET, ACCOUNTS[cloud])
+    return Environment("prod", workspace, BUCKET, ACCOUNTS[cloud], folder)
 
 
 def evaluator(cloud: Cloud, place: Environment) -> Allows:
@@ -194,7 +194,7 @@ def _azure(made: dict[str, Any], place: Environment) -> Allows:
     scope = f"{place.account}/blobServices/default/containers/{place.bucket}"
 
     def allows(role: Role, verb: Verb, path: str) -> bool:
-        for half in ("reads", "writes"):
+        for half in ("reads", "lists", "writes"):
             definition = made.get(f"{role}-{half}.role.json")
             if definition is None:
                 continue
@@ -227,6 +227,8 @@ def azure_holds(condition: str, action: str, path: str, *, listing: bool) -> boo
         rf"@Resource\[{BLOBS}:path\] ForAnyOfAnyValues:StringLike \{{([^}}]*)\}}": (
             lambda values: not listing and any_like(values)
         ),
+        r"@\w+\[[^]]*\] StringEquals '([^']*)'": path.__eq__,
+        r"@\w+\[[^]]*\] StringNotEquals '([^']*)'": path.__ne__,
         rf"@Resource\[{BLOBS}:path\] ForAllOfAllValues:StringNotEquals \{{([^}}]*)\}}": none_equal,
         rf"@Request\[{BLOBS}:prefix\] ForAnyOfAnyValues:StringLike \{{([^}}]*)\}}": (
             lambda values: listing and any_like(values)

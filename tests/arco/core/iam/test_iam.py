@@ -146,6 +146,19 @@ def test_nobody_can_write_over_a_manifest_or_an_artifact(cloud: Cloud) -> None:
                 assert not allows(cloud)(role, verb, WORKSPACE.locate(SAMPLES[kind]))
 
 
+@pytest.mark.parametrize("cloud", Cloud)
+def test_a_folder_in_the_bucket_comes_before_the_workspace(cloud: Cloud) -> None:
+    inside = evaluator(cloud, environment(cloud, WORKSPACE, "lakes/eu"))
+    path = WORKSPACE.locate(SAMPLES[keys.LedgerKey])
+    for verb in (Verb.CREATE, Verb.GET):
+        assert inside(Role.API, verb, f"lakes/eu/{path}")
+        for elsewhere in (path, f"lakes/{path}", f"eu/{path}", f"lakes/eu2/{path}"):
+            assert not inside(Role.API, verb, elsewhere)
+    asked = f"{WORKSPACE.prefix}ledger/"
+    assert inside(Role.ANTI_ENTROPY, Verb.LIST, f"lakes/eu/{asked}")
+    assert not inside(Role.ANTI_ENTROPY, Verb.LIST, asked)
+
+
 # --- spans --------------------------------------------------------------------------------------
 
 words = st.text("ab/", max_size=6)
@@ -177,7 +190,7 @@ def longest(cloud: Cloud) -> Environment:
         Cloud.GCS: "p" * 30,
         Cloud.AZURE: f"{group}/providers/Microsoft.Storage/storageAccounts/{'a' * 24}",
     }
-    return Environment("e" * 20, workspace, "b" * 63, accounts[cloud])
+    return Environment("e" * 20, workspace, "b" * 63, accounts[cloud], "f" * 64)
 
 
 @pytest.mark.parametrize("role", Role)
@@ -207,6 +220,12 @@ def test_conditions_for_azure_are_within_the_quota_whatever_the_names() -> None:
     assert all(len(condition) <= 8_192 for *_, condition in made)
 
 
+HOSTILE_FOLDERS = (
+    *("/", "a/", "/a", "a//b", "..", "a/../b", ".", "*", "a*", "a?", "${x}", 'a"', "a'"),
+    "f" * 65,
+)
+
+
 @pytest.mark.parametrize(
     ("cloud", "changed", "named"),
     [
@@ -222,6 +241,7 @@ def test_conditions_for_azure_are_within_the_quota_whatever_the_names() -> None:
         (Cloud.AZURE, {"bucket": "x'} OR"}, "bucket"),
         (Cloud.AZURE, {"account": "acmelakes"}, "account"),
         (Cloud.AZURE, {"bucket": "lake\n"}, "bucket"),
+        *((cloud, {"folder": word}, "folder") for cloud in Cloud for word in HOSTILE_FOLDERS),
     ],
 )
 def test_a_name_that_a_cloud_does_not_take_is_refused(
