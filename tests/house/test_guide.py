@@ -9,6 +9,8 @@ import guide_tables
 import pytest
 from click.testing import CliRunner
 
+from arco.cli import commands as arco_commands
+from arco.cli import failure as arco_failure
 from audit.cli import commands, failure
 from audit.definition import models
 
@@ -81,7 +83,7 @@ def test_the_help_shows_every_command_once_in_its_section() -> None:
 
 
 def test_every_exit_code_is_explained() -> None:
-    rows = set(re.findall(r"^\| (\d+) \|", COMMANDS, re.MULTILINE))
+    rows = set(re.findall(r"^\| (\d+) \|", COMMANDS.partition("\n## arco\n")[0], re.MULTILINE))
     codes = {failure.READY, failure.NOT_READY, failure.USAGE, failure.UNVERIFIED, failure.WAIVED}
     assert rows == {str(code) for code in codes | {failure.INTERNAL, failure.INTERRUPTED}}
 
@@ -114,3 +116,17 @@ def test_attacks_on_every_part_of_the_sign_off_are_listed(room: str) -> None:
     files = (ROOT / "tests").rglob(f"test_*{room}*.py")
     held = {name for path in files for name in re.findall(r"def (test_\w+)", path.read_text())}
     assert held & set(re.findall(r"`(test_\w+)`", ATTACKS))
+
+
+def test_every_command_and_exit_code_of_arco_is_in_the_guide() -> None:
+    part = COMMANDS.partition("\n## arco\n")[2]
+    for name, text in arco_commands.COMMANDS.items():
+        assert f"| `{name}` | {text} |" in part
+    named = {int(code) for code in re.findall(r"^\| (\d+) \|", part, re.MULTILINE)}
+    others = {
+        arco_failure.DONE,
+        arco_failure.FOUND,
+        arco_failure.INTERNAL,
+        arco_failure.INTERRUPTED,
+    }
+    assert named == {*arco_failure.CODES.values(), *others}

@@ -103,9 +103,9 @@ PURE_PATHS = frozenset({"PurePath", "PurePosixPath", "PureWindowsPath"})
 GENERATED = ("evidence/standalone/verify.py", "tests/golden/*/verify.py")
 """Files that a program writes; other tests compare them, so no rule reads them."""
 
-PRINTERS = ("audit.cli", "audit.cli.*", "audit.__main__")
+PRINTERS = ("arco.cli", "arco.cli.*", "audit.cli", "audit.cli.*", "audit.__main__")
 """Where `print` may stand: the shell."""
-LOADERS = ("audit.cli", "audit.cli.*")
+LOADERS = ("arco.cli", "arco.cli.*", "audit.cli", "audit.cli.*")
 """Where a module may be imported by name: the shell, so that `--help` stays fast."""
 SPELLER = "evidence.layout"
 """The one module that spells the names of the files of a bundle."""

@@ -1,0 +1,5 @@
+"""`python -m arco.cli`: the same as `arco`."""
+
+from arco.cli import main
+
+main()

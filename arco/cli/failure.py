@@ -1,0 +1,106 @@
+"""From whatever went wrong to one clear message, its next step, and an exit code.
+
+No traceback reaches a user: of a fault of ours it goes into a file, whose name is said.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sys
+import tempfile
+import traceback
+
+import click
+
+from arco.core.errors import ArcoError, Conflict, Corrupt, Denied, Fenced, Invalid, Unavailable
+
+DONE, FOUND, USAGE = 0, 1, 2
+INTERNAL, INTERRUPTED = 70, 130
+CODES: dict[type[ArcoError], int] = {
+    Invalid: USAGE,
+    Denied: USAGE,
+    Corrupt: 3,
+    Conflict: 4,
+    Fenced: 4,
+    Unavailable: 5,
+}
+"""What each kind of error exits with."""
+TEXT_CHARS_MAX = 4_000
+"""Characters of a message that are shown."""
+
+
+def run(command: click.Command) -> int:
+    """Run a command and return its exit code; whatever it raises has been told."""
+    try:
+        code = command.main(standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else DONE
+    except BaseException as error:
+        return _answer(error)
+
+
+def _answer(error: BaseException) -> int:
+    match error:
+        case click.exceptions.Exit():
+            return error.exit_code
+        case click.exceptions.Abort() | KeyboardInterrupt():
+            return _tell("interrupted", "", INTERRUPTED)
+        case click.UsageError():
+            path = error.ctx.command_path if error.ctx else "arco"
+            return _tell(error.format_message(), f"{path} --help", USAGE)
+        case click.ClickException():
+            return _tell(error.format_message(), "", USAGE)
+        case ArcoError():
+            return _tell(error.problem, error.next_step, CODES[type(error)])
+        case BrokenPipeError() | SystemExit():
+            # Whoever read has left, and nobody waits for the rest; click exits by itself then.
+            _drop_stdout()
+            return DONE
+        case OSError():
+            return _os_error(error)
+    return _internal(error)
+
+
+def _os_error(error: OSError) -> int:
+    where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+    text = (error.strerror or str(error)).lower()
+    step = "make room there, then try again" if error.errno == errno.ENOSPC else "look at the place"
+    if error.errno is None:
+        return _internal(error)
+    if not where:  # the output itself
+        _drop_stdout()
+    return _tell(f"{text}: place=`{where or 'output'}`", step, USAGE)
+
+
+def _drop_stdout() -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+
+
+def _internal(error: BaseException) -> int:
+    step = "this is a fault of arco; its traceback could not be written anywhere"
+    try:
+        descriptor, name = tempfile.mkstemp(prefix="arco-fault-", suffix=".txt")
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as stream:
+            stream.write("".join(traceback.format_exception(error)))
+        step = f"this is a fault of arco; please report it with {name}"
+    except OSError:
+        click.echo("the fault could not be kept in a file", err=True)
+    return _tell(f"internal error: {type(error).__name__}: {error}", step, INTERNAL)
+
+
+def _tell(problem: str, next_step: str, code: int) -> int:
+    """Tell one problem, as one JSON value on stdout where JSON was asked for."""
+    cut = problem if len(problem) <= TEXT_CHARS_MAX else problem[:TEXT_CHARS_MAX] + "…"
+    if "--json" in sys.argv:
+        said = {"error": {"problem": cut, "next_step": next_step}, "exit_code": code}
+        click.echo(json.dumps(said, sort_keys=True))
+        return code
+    shown = cut.encode("ascii", "backslashreplace").decode() if not cut.isprintable() else cut
+    click.echo(click.style("error: ", fg="red", bold=True) + shown, err=True)
+    if next_step:
+        click.echo(f"  next: {next_step}", err=True)
+    return code
