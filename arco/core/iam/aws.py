@@ -2,8 +2,8 @@
 
 A create must send `If-None-Match` and a swap `If-Match`, or S3 refuses it; so a role that creates
 manifests cannot write over one. Uploads in parts carry no such header until they end and are
-refused. Sources: docs.aws.amazon.com, "Enforce conditional writes", "Condition keys for Amazon S3",
-"IAM and AWS STS quotas".
+refused. Who uses a key of their own to encrypt the bucket grants its use besides. Sources:
+docs.aws.amazon.com, "Enforce conditional writes on Amazon S3 buckets", "IAM and AWS STS quotas".
 """
 
 from __future__ import annotations

@@ -2,8 +2,10 @@
 
 `add` creates a blob and cannot write over one; `write` can do both, so that Azure cannot tell a
 swap from a blind write. A listing is a read with a sub-operation, and is refused unless a condition
-admits its prefix. Sources: learn.microsoft.com, "Actions and attributes for Azure role assignment
-conditions", "Azure role assignment condition format and syntax", "Put Blob".
+admits its prefix. To sign addresses, the API must be let make delegation keys, which is a right on
+the storage account and not on the container. Sources: learn.microsoft.com,
+"Actions and attributes for Azure role assignment conditions", "Azure role assignment condition
+format and syntax", "Put Blob".
 """
 
 from __future__ import annotations

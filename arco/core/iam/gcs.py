@@ -2,8 +2,10 @@
 
 Whoever may create and not delete cannot write over anything, so creates are safe. A swap needs both
 rights, because Google Cloud has no right to write over what exists. The bucket must have uniform
-bucket-level access. Sources: cloud.google.com, "IAM permissions for Cloud Storage", "Attribute
-reference for IAM Conditions", "IAM quotas and limits".
+bucket-level access. To sign addresses, the API's service account must be let sign as itself, which
+is a right on the account and not on the bucket. Sources: cloud.google.com,
+"IAM permissions for Cloud Storage", "Attribute reference for IAM Conditions", "IAM quotas and
+limits".
 """
 
 from __future__ import annotations
