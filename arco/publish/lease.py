@@ -52,7 +52,15 @@ LEASE_STEPS = (
 )
 """The life of a lease: a test takes each step, and the guide's diagram is drawn from it."""
 
-_MINT = object()
+
+@final
+class _Mint:
+    """What only this module can show, so that type checkers refuse a call from elsewhere."""
+
+    __slots__ = ()
+
+
+_MINT = _Mint()
 _MINTED: WeakSet[Minted] = WeakSet()
 
 
@@ -61,7 +69,7 @@ class Minted:
 
     __slots__ = ("__weakref__",)
 
-    def __init__(self, mint: object) -> None:
+    def __init__(self, mint: _Mint) -> None:
         if mint is not _MINT:
             raise TypeError(f"{type(self).__name__} comes from a lease: acquire or adopt one")
         _MINTED.add(self)
@@ -92,7 +100,7 @@ class FencingToken(Minted):
 
     __slots__ = ("_domain", "_value")
 
-    def __init__(self, mint: object, domain: DomainName, value: int) -> None:
+    def __init__(self, mint: _Mint, domain: DomainName, value: int) -> None:
         super().__init__(mint)
         self._domain, self._value = domain, value
 
@@ -113,7 +121,7 @@ class PublishPermit(Minted):
 
     __slots__ = ("_lease", "_seen", "_spent", "_until_ms")
 
-    def __init__(self, mint: object, lease: Lease, seen: Seen, until_ms: int) -> None:
+    def __init__(self, mint: _Mint, lease: Lease, seen: Seen, until_ms: int) -> None:
         super().__init__(mint)
         self._lease, self._seen, self._until_ms, self._spent = lease, seen, until_ms, False
 
@@ -147,7 +155,7 @@ class PermitIssuer(Minted):
 
     __slots__ = ("_lease",)
 
-    def __init__(self, mint: object, lease: Lease) -> None:
+    def __init__(self, mint: _Mint, lease: Lease) -> None:
         super().__init__(mint)
         self._lease = lease
 
@@ -177,7 +185,7 @@ class Lease(Minted):
 
     __slots__ = ("_clock", "_over", "token", "until_ms")
 
-    def __init__(self, mint: object, clock: Clock, token: FencingToken, until_ms: int) -> None:
+    def __init__(self, mint: _Mint, clock: Clock, token: FencingToken, until_ms: int) -> None:
         super().__init__(mint)
         self._clock, self._over = clock, False
         self.token = token
@@ -216,7 +224,7 @@ class HeldLease(Lease):
 
     def __init__(
         self,
-        mint: object,
+        mint: _Mint,
         clock: Clock,
         record: LockRecord,
         version: StoreVersion,
@@ -235,7 +243,7 @@ class AdoptedLease(Lease):
     __slots__ = ("_leases",)
 
     def __init__(
-        self, mint: object, clock: Clock, leases: Leases, token: FencingToken, until_ms: int
+        self, mint: _Mint, clock: Clock, leases: Leases, token: FencingToken, until_ms: int
     ) -> None:
         super().__init__(mint, clock, token, until_ms)
         self._leases = leases

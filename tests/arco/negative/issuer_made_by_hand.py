@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from arco.publish.lease import PermitIssuer
+from arco.publish.lease import Lease, PermitIssuer
 
 
-def act() -> PermitIssuer:
-    # refused: mypy=call-arg pyright=reportCallIssue
-    return PermitIssuer()
+def act(lease: Lease) -> PermitIssuer:
+    # refused: mypy=arg-type pyright=reportArgumentType
+    return PermitIssuer(object(), lease)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from arco.publish.lease import PublishPermit
+from arco.publish.lease import Lease, PublishPermit
+from arco.publish.sight import Seen
 
 
-def act() -> PublishPermit:
-    # refused: mypy=call-arg pyright=reportCallIssue
-    return PublishPermit()
+def act(lease: Lease, seen: Seen) -> PublishPermit:
+    # refused: mypy=arg-type pyright=reportArgumentType
+    return PublishPermit(object(), lease, seen, 9)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from arco.core.keys import DomainName
 from arco.publish.lease import FencingToken
 
 
 def act() -> FencingToken:
-    # refused: mypy=call-arg pyright=reportCallIssue
-    return FencingToken()
+    # refused: mypy=arg-type pyright=reportArgumentType
+    return FencingToken(object(), DomainName.CATALOG, 7)
