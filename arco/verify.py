@@ -139,19 +139,26 @@ class Verifier:
 
     async def _domain(self, opened: Opened, domain: DomainName) -> int:
         """Walk a domain; once more where a collector raised its floor meanwhile."""
-        for walk in range(1, WALKS_MAX + 1):
-            before = len(self._findings)
-            hint = await self._hint(domain)  # before the chain, which may grow under us
-            floor, count = await self._floors(domain)
-            chain = await self._chain(opened, domain, floor)
-            if hint is not None:
-                self._check_hint(hint, chain)
-            await self._lock(domain, chain.last)
-            found = len(self._findings) > before
-            if not found or walk == WALKS_MAX or not await self._floor_rose(domain, count):
+        walks = 1
+        before = len(self._findings)
+        chain, floors = await self._walk(opened, domain)
+        while len(self._findings) > before and walks < WALKS_MAX:
+            if not await self._floor_rose(domain, floors):
                 break
             del self._findings[before:]
+            chain, floors = await self._walk(opened, domain)
+            walks += 1
         return chain.last.version if chain.last else chain.first
+
+    async def _walk(self, opened: Opened, domain: DomainName) -> tuple[_Chain, int]:
+        """Return the chain of a domain and the number of its floors, after looking at all of it."""
+        hint = await self._hint(domain)  # before the chain, which may grow under us
+        floor, floors = await self._floors(domain)
+        chain = await self._chain(opened, domain, floor)
+        if hint is not None:
+            self._check_hint(hint, chain)
+        await self._lock(domain, chain.last)
+        return chain, floors
 
     async def _floor_rose(self, domain: DomainName, count: int) -> bool:
         floors = Numbered(self._read, lambda n: FloorKey(domain, n))
