@@ -22,13 +22,13 @@ COULD_NOT_RUN = 75
 """EX_TEMPFAIL: the check did not happen, which is neither a pass nor a failure."""
 PROJECT_LOCKS = (
     *("base", "audit", "tests", "tests-all", "types", "house"),
-    *("docs", "e2e", "bench", "board"),
+    *("docs", "e2e", "bench", "board", "conformance"),
 )
 """Locks that hold the project's own dependencies, beside those of the session."""
 EXTRAS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("tests-all", "types", "e2e"), ("--all-extras",)),
     # The other extras ask for newer releases of what everybody gets, whose bounds count here.
-    "lowest": ("--extra=board", "--extra=history", "--extra=trust"),
+    "lowest": ("--extra=board", "--extra=cloud", "--extra=history", "--extra=trust"),
     "board": ("--extra=board", "--extra=trust"),
     "bench": ("--extra=history", "--extra=trust"),
 }
@@ -271,6 +271,17 @@ def e2e(session: nox.Session) -> None:
     """Run real processes, kills and a browser; never part of `tests`."""
     install_project(session, "e2e")
     pytest(session, "-o", "addopts=--import-mode=importlib -ra", "tests/e2e", junit="e2e")
+
+
+@nox.session
+def conformance(session: nox.Session) -> None:
+    """Hold the stores of the clouds to the suite of every store, on servers of the loopback."""
+    install_project(session, "conformance")
+    pytest(
+        session,
+        *("-o", "addopts=--import-mode=importlib -ra", "tests/conformance"),
+        junit="conformance",
+    )
 
 
 @nox.session

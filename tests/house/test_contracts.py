@@ -24,6 +24,7 @@ PLANTED = {
     "arco-effect-free": ("arco/verify.py", "import time"),
     "arco-adapters-are-wired-once": ("arco/scoped.py", "from arco.adapters import memory"),
     "door-records": ("arco/core/manifest.py", "import msgspec"),
+    "door-objects": ("arco/adapters/opening.py", "import obstore"),
     "audit-stands-apart": ("audit/plan.py", "import arco"),
     "evidence-stands-alone": ("evidence/archive.py", "from audit import errors"),
     "door-subprocess": ("audit/steps.py", "import subprocess"),

@@ -19,6 +19,7 @@ from arco.capabilities import Backend, Changed, Created, Exists, StoreVersion
 from arco.core.errors import ArcoError, Corrupt, Denied, Invalid, Unavailable
 from tests.arco.adapters.backend_suite import (
     EVERY_OPERATION,
+    FOLDER_NAMES,
     TEN,
     BackendSuite,
     Opened,
@@ -28,15 +29,13 @@ from tests.arco.adapters.backend_suite import (
     written,
 )
 
-NAMES = ("a-b", "a.b", "a/b-c", "a/b/c", "a0", "b/a", "ba", "B", "é", "ﬁ", "𝄞")
-"""No object's name is a folder of another here."""
 DEEP = "tenant=t/workspace=w/ledger/x"
 
 
 class TestLocal(BackendSuite):
     """Racers are threads with a store each; `tests/e2e` has processes that are killed."""
 
-    names = NAMES
+    names = FOLDER_NAMES
 
     @pytest.fixture
     def opened(self, tmp_path: Path) -> Opened:
