@@ -61,9 +61,14 @@ def test_the_sessions_are_those_of_the_noxfile() -> None:
         re.findall(r"^def (\w+)\(session", (ROOT / "noxfile.py").read_text("utf-8"), re.MULTILINE)
     )
     named = set(re.findall(r"nox -s (\w+)", RELEASE))
-    assert named == {"release_gate"}
+    assert named == {"conformance", "release_gate"}
     assert named <= defined
-    assert set(re.findall(r"\.nox/(\w+)/bin", RELEASE)) == named
+    assert set(re.findall(r"\.nox/(\w+)/bin", RELEASE)) == {"release_gate"}
+
+
+def test_what_enforces_policies_may_not_be_skipped_for_a_release() -> None:
+    step = RELEASE.partition("nox -s conformance\n")[2]
+    assert step.lstrip().startswith('env:\n          ARCO_RELEASE: "1"\n')
 
 
 def test_the_steps_are_in_order() -> None:
@@ -72,6 +77,7 @@ def test_the_steps_are_in_order() -> None:
         'git fetch --force --no-tags origin "+refs/tags/$TAG:refs/tags/$TAG"',
         "--install-only",
         '" --check',
+        "nox -s conformance\n",
         "nox -s release_gate\n",
         "--out dist",
         "attest-build-provenance@",
@@ -84,7 +90,7 @@ def test_the_steps_are_in_order() -> None:
 def test_what_a_stranger_chooses_never_becomes_a_script() -> None:
     """A tag's name goes through the environment: in a script's text it could be a command."""
     scripts = re.findall(r"run: (?:\|\n((?: {10}.*\n)+)|(.*\n))", RELEASE)
-    assert len(scripts) == 6
+    assert len(scripts) == 7
     assert not [script for pair in scripts for script in pair if "${{" in script]
 
 
