@@ -100,8 +100,8 @@ class Folders:
 
     def _hold(self, path: str, folder: Folder) -> None:
         self._held[path] = folder
-        while len(self._held) > HELD_MAX:
-            self._held.pop(next(iter(self._held)), None)
+        for longest_unused in list(self._held)[:-HELD_MAX]:
+            self._held.pop(longest_unused, None)
 
     def _leads_to(self, path: str, folder: Folder) -> bool:
         try:

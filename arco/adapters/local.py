@@ -14,7 +14,8 @@ way, and reorders nothing, because a caller awaits it before its next step. Cons
 loop does one disk operation at a time; a server that wants more runs more processes, which this
 store is made for. No operation awaits, so one loop never waits for a lock that it holds itself.
 
-After a power cut a name whose create had not answered may be gone, although it was seen.
+The root is on a local disk: network file systems keep locks and syncs in ways of their own.
+After a power cut a write that had not answered may be undone, although somebody saw it.
 Cost of each operation: syncs, as said there, and once per process for each folder that it writes to
 (our own included) one more.
 """
@@ -48,7 +49,10 @@ from arco.capabilities import (
 from arco.core.errors import ArcoError, Corrupt, Denied, Invalid, Unavailable
 
 OWN = ".local"
-"""The folder below the root that holds what is staged, and the locks. No object is named so."""
+"""The folder below the root that holds what is staged, and the locks. No object is named so.
+
+Whoever removes it while writers run lets two of them hold one lock.
+"""
 STAGING, LOCKS = f"{OWN}/staging", f"{OWN}/locks"
 STAGING_AGE_S = 3_600
 """What is staged for longer belongs to nobody alive; should somebody be, it is told and fails."""
@@ -230,7 +234,9 @@ class LocalBackend:
             except FileNotFoundError:  # somebody took the folder away when it was empty
                 continue
             return _settle(folder, path)
-        raise Unavailable(f"the folder of an object went away again and again: path=`{path}`")
+        raise Unavailable(
+            f"the folder of an object, or what was staged, went away again and again: path=`{path}`"
+        )
 
     def _read(self, path: str, start: int = 0, end: int | None = None) -> bytes | None:
         above, name = _place(path)

@@ -1,8 +1,9 @@
-"""Google Cloud Storage: no server that can be installed here keeps its conditions.
+"""Google Cloud Storage: no server that can be installed here speaks its conditional puts.
 
-Both emulators on the package registries answer a create that names a generation of 0 with success
-although the object exists, so they could only pass a suite that asks nothing. What we send is
-pinned in `tests/arco/adapters/test_objects.py`, against a recorder on the loopback.
+Of the two emulators on the package registry one refuses a put of the XML API, which is what obstore
+sends, and the other writes over what exists although the put says `x-goog-if-generation-match: 0`:
+neither can tell a right store from a wrong one. What we send is pinned in
+`tests/arco/adapters/test_objects.py`, against a recorder on the loopback.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class TestGoogle(BackendSuite):
         url = os.environ.get(ADDRESS)
         if not url:
             pytest.skip(
-                "could_not_run: neither emulator of Google Cloud Storage keeps "
-                f"x-goog-if-generation-match; {ADDRESS} may name a real bucket"
+                "could_not_run: no emulator of Google Cloud Storage keeps conditional puts; "
+                f"{ADDRESS} may name a real bucket"
             )
         return lambda: open_backend(url)

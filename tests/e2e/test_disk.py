@@ -5,17 +5,16 @@ A small tmpfs is mounted where the tests may mount; a limit on the size of files
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from evidence import layout
 from tests.e2e import process_kit as kit
+from tests.e2e.disk_kit import Mount, fill
 
 TOY = f"""
 [audit]
@@ -44,39 +43,6 @@ closes_when = [{{ command = "small" }}, {{ command = "large" }}]
 """
 ROOMS_KIB = (0, 40, 96, 104, 112, 120, 200, 440, 480, 520)
 """Room left on the disk: from nothing at all to just not enough for the last file."""
-
-Mount = Callable[[Path, str], None]
-
-
-@pytest.fixture
-def mount() -> Iterator[Mount]:
-    """Mount a tmpfs with options on a folder; it is gone after the test."""
-    mounted: list[Path] = []
-
-    def done(path: Path, options: str) -> None:
-        path.mkdir(parents=True, exist_ok=True)
-        words = ["mount", "-t", "tmpfs", "-o", options, "arco-test", str(path)]
-        if path not in mounted:
-            said = subprocess.run(words, capture_output=True, text=True, check=False)
-            if said.returncode:
-                pytest.skip(f"could_not_run: no leave to mount: {said.stderr.strip()}")
-            mounted.append(path)
-        else:
-            subprocess.run(["mount", "-o", f"remount,{options}", str(path)], check=True)
-
-    yield done
-    for path in reversed(mounted):
-        subprocess.run(["umount", "-l", str(path)], check=True)
-
-
-def fill(path: Path, room_kib: int) -> Path:
-    """Fill a disk but for so many KiB."""
-    filler = path / "filler"
-    state = os.statvfs(path)
-    size = state.f_bavail * state.f_frsize - room_kib * 1024
-    with filler.open("wb") as stream:
-        stream.write(bytes(max(0, size)))
-    return filler
 
 
 def refused(done: subprocess.CompletedProcess[str], *, why: str) -> None:
