@@ -243,6 +243,8 @@ def mended(world: World, causes: Iterable[Cause], hearing: Hearing | None = None
     if unfinished:
         signals = tuple(_finished(item) if item.id in unfinished else item for item in plan.signals)
         plan = replace(plan, signals=signals)
+    if any(cause.kind == "approval" for cause in gone):
+        plan = replace(plan, signals=tuple(_asking_for_one(item, gone) for item in plan.signals))
     facts = _looked_up(plan, facts, gone)
     facts = _ran(world, facts, gone, hearing)
     return replace(world, plan=plan, facts=facts, brought=brought)
@@ -266,6 +268,18 @@ def _finished(signal: Signal) -> Signal:
         exit_test=signal.exit_test or "?",
         conditions=conditions,
     )
+
+
+def _asking_for_one(signal: Signal, gone: frozenset[Cause]) -> Signal:
+    """A signal for which one person is enough where approvals are brought: as many as it asked for
+    may be more than there is room for."""
+    conditions = tuple(
+        replace(item, count=1)
+        if isinstance(item, ApprovalGiven) and approval_cause(signal, item) in gone
+        else item
+        for item in signal.conditions
+    )
+    return replace(signal, conditions=conditions)
 
 
 def excused(world: World) -> frozenset[str]:
@@ -312,12 +326,7 @@ def _brought(world: World, gone: frozenset[Cause]) -> Brought:
     for signal, item in conditions_of(world.plan):
         match item:
             case ApprovalGiven() if approval_cause(signal, item) in gone:
-                known = approvals.get((signal.gate, item.role))
-                needed = max(
-                    item.count, known.needed if known else 0, len(known.people) if known else 0
-                )
-                people = tuple(f"person {n}" for n in range(needed))
-                fact = ApprovalFact(signal.gate, item.role, people, needed, "met", "")
+                fact = ApprovalFact(signal.gate, item.role, ("?",), 1, "met", "")
                 approvals[signal.gate, item.role] = fact
             case ExternalAttached() if external_cause(signal, item) in gone:
                 key = signal.id, item.artifact, item.role

@@ -184,6 +184,12 @@ def test_hostile_records_are_explained(plan: model.Plan, facts: model.Facts) -> 
     assert found.fixes or found.beyond
 
 
+def test_a_plan_that_asks_for_more_people_than_there_are_is_explained_at_once() -> None:
+    many = replace(kit.APPROVAL, count=1 << 62)
+    world = world_of(kit.with_condition(kit.SEALED, many)(kit.green()))
+    assert names(world) == ["approval gate 1: SRE"]
+
+
 # --- what is one cause ----------------------------------------------------------------------------
 
 
