@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,3 +48,35 @@ def mount() -> Iterator[Mount]:
     yield done
     for path in reversed(mounted):
         subprocess.run(["umount", "-l", str(path)], check=True)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Headless Chromium; one for the session, because Playwright allows one driver at a time."""
+    api = pytest.importorskip(
+        "playwright.sync_api", reason="could_not_run: playwright is not installed"
+    )
+    program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chrome")
+    if not program:
+        pytest.skip("could_not_run: no chromium on PATH; Debian: apt-get install chromium")
+    with api.sync_playwright() as driver:
+        started = driver.chromium.launch(
+            executable_path=program, args=["--no-sandbox", "--headless=new"]
+        )
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The script of axe-core, which looks for what not everybody can read."""
+    npm = shutil.which("npm")
+    if not npm:
+        pytest.skip("could_not_run: no npm on PATH, which installs axe-core")
+    folder = tmp_path_factory.mktemp("axe")
+    command = [npm, "install", "--no-audit", "--no-fund", "--prefix", str(folder), "axe-core@4"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    script = folder / "node_modules" / "axe-core" / "axe.min.js"
+    if not script.is_file():
+        pytest.skip(f"could_not_run: npm did not install axe-core: {done.stderr[-200:]}")
+    return script.read_text("utf-8")

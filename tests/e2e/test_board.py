@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -30,36 +29,6 @@ from tests.e2e import process_kit
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 FIRST_LINE_S = 60
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    api = pytest.importorskip(
-        "playwright.sync_api", reason="could_not_run: playwright is not installed"
-    )
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chrome")
-    if not program:
-        pytest.skip("could_not_run: no chromium on PATH; Debian: apt-get install chromium")
-    with api.sync_playwright() as driver:
-        started = driver.chromium.launch(
-            executable_path=program, args=["--no-sandbox", "--headless=new"]
-        )
-        yield started
-        started.close()
-
-
-@pytest.fixture(scope="module")
-def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    npm = shutil.which("npm")
-    if not npm:
-        pytest.skip("could_not_run: no npm on PATH, which installs axe-core")
-    folder = tmp_path_factory.mktemp("axe")
-    command = [npm, "install", "--no-audit", "--no-fund", "--prefix", str(folder), "axe-core@4"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    script = folder / "node_modules" / "axe-core" / "axe.min.js"
-    if not script.is_file():
-        pytest.skip(f"could_not_run: npm did not install axe-core: {done.stderr[-200:]}")
-    return script.read_text("utf-8")
 
 
 @dataclass

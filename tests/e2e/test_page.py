@@ -10,8 +10,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -57,37 +55,6 @@ def write(folder: Path, world: Any, log: Callable[[str], bytes] = lambda _: LOG)
     path = folder / "report.html"
     path.write_bytes(report.page(report.ReportView(plan, run, facts, decision, made, logs)))
     return path.as_uri()
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        pytest.skip("could_not_run: the Python package playwright is not installed")
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chrome")
-    if not program:
-        pytest.skip("could_not_run: no chromium on PATH; Debian: apt-get install chromium")
-    with sync_playwright() as driver:
-        started = driver.chromium.launch(
-            executable_path=program, args=["--no-sandbox", "--headless=new"]
-        )
-        yield started
-        started.close()
-
-
-@pytest.fixture(scope="session")
-def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    npm = shutil.which("npm")
-    if not npm:
-        pytest.skip("could_not_run: no npm on PATH, which installs axe-core")
-    folder = tmp_path_factory.mktemp("axe")
-    command = [npm, "install", "--no-audit", "--no-fund", "--prefix", str(folder), "axe-core@4"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    script = folder / "node_modules" / "axe-core" / "axe.min.js"
-    if not script.is_file():
-        pytest.skip(f"could_not_run: npm did not install axe-core: {done.stderr[-200:]}")
-    return script.read_text("utf-8")
 
 
 class Visit:
