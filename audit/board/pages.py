@@ -18,9 +18,9 @@ import jinja2
 import markupsafe
 
 from audit.board.office import View
+from audit.render import pages as templates
 from audit.render import visible
-from audit.render.pages import environment
-from audit.trust.changes import REGRESSIONS
+from audit.trust import diff_pages
 from evidence import trusted
 from evidence.brought import Waived
 from evidence.model import Plan, Run, Signal, SignalDecision
@@ -29,18 +29,20 @@ STYLES = (
     ("audit.render", "report/base.css"),
     ("audit.render", "report/parts.css"),
     ("audit.render", "history/page.css"),
+    ("audit.render", "still/page.css"),
     ("audit.board", "board.css"),
 )
 """The styles of the other pages, then what the board adds."""
 TEXT_CHARS_MAX = 400_000
 """Characters of a document that its page shows; the file itself has all of them."""
 TONES: Mapping[str, str] = {
-    **dict.fromkeys(("GO", "met", "passed", "counts", "fixed", "strengthened"), "go"),
+    **dict.fromkeys(("GO", "met", "passed", "counts"), "go"),
     **dict.fromkeys(("PARTIAL", "GO-WITH-WAIVERS", "waits", "not yet", "unused"), "partial"),
     **dict.fromkeys(("BLOCKED-EXTERNAL", "missing", "shadowed"), "blocked"),
     **dict.fromkeys(("NO-GO", "no", "broken", "stale", "wrong_subject", "failed"), "nogo"),
     **dict.fromkeys(("suspect", "expired", "refused", "unchecked", "orphan", "changed"), "nogo"),
-    **dict.fromkeys(("timed_out", *REGRESSIONS), "nogo"),
+    "timed_out": "nogo",
+    **diff_pages.TONES,
 }
 """The class of each status, answer, standing and kind of change; all others are still."""
 
@@ -76,7 +78,7 @@ def _style() -> str:
 
 @functools.cache
 def _environment() -> jinja2.Environment:
-    made = environment("audit.board")
+    made = templates.environment("audit.board")
     made.filters.update(lines=_lines, title=trusted.title)
     made.globals.update(tones=TONES, style=markupsafe.Markup(_style()))
     return made

@@ -44,6 +44,7 @@ def command(
     Examples:
       arco-audit diff
       arco-audit diff main/2026-11-01 --format markdown
+      arco-audit diff --format html > build/diff.html
       arco-audit diff OLD_FOLDER NEW_FOLDER --json
     """
     from audit.trust import bundle, diff_pages
@@ -63,6 +64,8 @@ def command(
         screen.as_json({**diff_pages.value(found), **folders})
     elif form == "markdown":
         screen.say(diff_pages.as_markdown(found).rstrip("\n"), lines=True)
+    elif form == "html":
+        screen.as_page(diff_pages.as_html(found))
     else:
         screen.say(f"old: {older}")
         screen.say(f"new: {newer}")

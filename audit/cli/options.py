@@ -49,11 +49,11 @@ def json(function: F) -> F:
 
 
 def form(function: F) -> F:
-    """Add `--format`: text for people, JSON for machines, or a Markdown page."""
+    """Add `--format`: text for people, JSON for machines, Markdown, or a page for a browser."""
     return click.option(
         "--format",
         "form",
-        type=click.Choice(("text", "json", "markdown")),
+        type=click.Choice(("text", "json", "markdown", "html")),
         default="text",
         show_default=True,
         help="How to print it.",

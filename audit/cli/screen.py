@@ -97,6 +97,12 @@ def as_json(value: Any) -> None:
     )
 
 
+def as_page(page: bytes) -> None:
+    """Print an HTML page in ASCII, so that no stream's encoding makes another page of it."""
+    text = page.decode("utf-8").encode("ascii", "xmlcharrefreplace").decode("ascii")
+    say(text.rstrip("\n"), lines=True)
+
+
 def _in_json(char: str) -> str:
     return json.dumps(char)[1:-1]
 

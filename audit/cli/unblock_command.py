@@ -56,6 +56,7 @@ def command(
     Examples:
       arco-audit unblock
       arco-audit unblock main/2026-11-01 --format markdown
+      arco-audit unblock --format html > build/unblock.html
       arco-audit unblock --as-of 2027-01-01T00:00:00Z --json
       arco-audit unblock --trust audit-trust.toml --strict-waivers
     """
@@ -85,6 +86,8 @@ def command(
     elif form == "markdown":
         text = unblock_pages.as_markdown(found, gates, waived)
         screen.say(text.rstrip("\n"), lines=True)
+    elif form == "html":
+        screen.as_page(unblock_pages.as_html(found, gates, waived, run=records.plan.label))
     else:
         screen.say(f"run: {folder}")
         _tell(found, gates, waived)

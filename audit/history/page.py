@@ -13,8 +13,7 @@ from typing import Any
 
 from audit import __version__
 from audit.history.query import Flaky, GateTrend, History, Owner, SlowCell, TimeToGreen, Trend
-from audit.render import history as rendering
-from audit.render import words
+from audit.render import still, words
 
 WIDTH, HEIGHT = 1000, 260
 LEFT, RIGHT, TOP, BOTTOM = 46, 988, 12, 228
@@ -61,7 +60,7 @@ def ask(history: History) -> Answers:
 def page(answers: Answers) -> bytes:
     """Return the page: the same bytes for the same answers."""
     filters: dict[str, Callable[..., str]] = {"span": words.span, "day": words.day}
-    return rendering.page(view(answers), version=__version__, filters=filters)
+    return still.page("history", view(answers), version=__version__, filters=filters)
 
 
 def view(answers: Answers) -> dict[str, Any]:

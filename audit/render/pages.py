@@ -11,14 +11,16 @@ import markupsafe
 from audit.render import visible
 
 
-def environment(package: str = "audit.render") -> jinja2.Environment:
-    """Return a new environment over the templates of a package.
+def environment(*packages: str) -> jinja2.Environment:
+    """Return a new environment over the templates of packages, and those that all pages share.
 
     A name that is not there is an error, everything is escaped, and nothing that is shown hides,
     turns the line or controls the terminal.
     """
     return jinja2.Environment(
-        loader=jinja2.PackageLoader(package),
+        loader=jinja2.ChoiceLoader(
+            [jinja2.PackageLoader(package) for package in (*packages, "audit.render")]
+        ),
         undefined=jinja2.StrictUndefined,
         autoescape=True,
         finalize=_show,

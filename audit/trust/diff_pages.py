@@ -1,19 +1,26 @@
-"""A comparison told to people and machines: rows for a screen, Markdown, a JSON value.
+"""A comparison told to people and machines: rows for a screen, Markdown, a page, a JSON value.
 
 Here values become text; nothing is compared and nothing is printed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from audit.render import markdown
+from audit import __version__
+from audit.render import markdown, still
 from audit.trust.changes import KINDS, REGRESSIONS, Change, Diff, Kind
 from evidence import codec, words
 
 ROWS_MAX = 50
 """Changes of one kind that are shown before the rest is counted; JSON has all of them."""
+
+TONES: Mapping[str, str] = {
+    **dict.fromkeys(REGRESSIONS, "nogo"),
+    **dict.fromkeys(("fixed", "strengthened"), "go"),
+}
+"""The class of each kind of change on a page; all others are still."""
 
 
 def value(found: Diff) -> dict[str, Any]:
@@ -82,3 +89,16 @@ def as_markdown(found: Diff) -> str:
         lines += ["", f"{left} more.", ""] if left else [""]
     lines += [f"- {markdown.text(line)}" for line in conclusion(found)]
     return "\n".join(lines) + "\n"
+
+
+def as_html(found: Diff) -> bytes:
+    """Return a comparison as a page for a browser: no script, and nothing is fetched."""
+    view = {
+        "old": found.old,
+        "new": found.new,
+        "verdicts": found.verdicts,
+        "groups": list(groups(found)),
+        "conclusion": conclusion(found),
+        "moved": moved,
+    }
+    return still.page("diff", view, version=__version__, tones=TONES)

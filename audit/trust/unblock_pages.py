@@ -9,7 +9,8 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from audit.render import markdown
+from audit import __version__
+from audit.render import markdown, still
 from audit.trust.fragile import Fragility
 from audit.trust.unblock import Fix, Open, Unblock
 from evidence import codec, words
@@ -100,34 +101,70 @@ def why_fragile(gates: Sequence[Fragility]) -> list[str]:
     return lines
 
 
+def tables(
+    found: Unblock, gates: Sequence[Fragility]
+) -> list[tuple[str, Sequence[str], list[list[str]]]]:
+    """Return the tables of a page: name, heading, rows; none where nothing is to be mended."""
+    if found.verdict == "GO":
+        return [("What each gate hangs on", FRAGILE_HEAD, fragile_rows(gates))]
+    if not found.fixes and not found.beyond:
+        return []
+    fixes = [
+        [fix.name, blocked(fix), ", ".join(fix.owners), fix.reason, fix.next_step]
+        for fix in found.fixes
+    ]
+    work = [
+        [str(gate.id), gate.name, gate.status, str(len(gate.fixes)), ", ".join(gate.fixes)]
+        for gate in found.gates
+    ]
+    return [
+        ("To mend", ("Mend", "Blocks", "Owner", "Why", "Next"), fixes),
+        ("The next gate", ("Gate", "Area", "Status", "Fixes", "Which"), work),
+    ]
+
+
+def why(found: Unblock, gates: Sequence[Fragility]) -> list[tuple[int, str]]:
+    """Return why a page says so, as (depth, line)."""
+    if found.verdict == "GO":
+        return [(0, line.strip()) for line in why_fragile(gates)]
+    return list(tree(found))
+
+
+def title(found: Unblock) -> str:
+    """Return what a page of both answers is called."""
+    return "GO: what it hangs on" if found.verdict == "GO" else f"{found.verdict}: what to mend"
+
+
 def as_markdown(found: Unblock, gates: Sequence[Fragility], waived: Sequence[str] = ()) -> str:
     """Return both answers as a Markdown page; text of any origin in it stays text.
 
     `waived` says in a line each what people let pass.
     """
-    lines = [f"# {found.verdict}: what to mend", "", summary(found), ""]
-    if found.verdict == "GO":
-        lines = ["# GO: what it hangs on", "", *_rows(FRAGILE_HEAD, fragile_rows(gates)), ""]
-        lines += [f"- {markdown.text(line.strip())}" for line in why_fragile(gates)]
-        return "\n".join(lines) + "\n"
+    lines = [f"# {title(found)}", "", summary(found), ""]
     if waived:
         lines += ["## Waived", "", *(f"- {markdown.text(line)}" for line in waived), ""]
-    if not found.fixes and not found.beyond:
-        return "\n".join(lines).rstrip("\n") + "\n"
-    fixes = [
-        [fix.name, blocked(fix), ", ".join(fix.owners), fix.reason, fix.next_step]
-        for fix in found.fixes
-    ]
-    lines += _rows(("Mend", "Blocks", "Owner", "Why", "Next"), fixes)
-    lines += ["", "## The next gate", ""]
-    work = [
-        [str(gate.id), gate.name, gate.status, str(len(gate.fixes)), ", ".join(gate.fixes)]
-        for gate in found.gates
-    ]
-    lines += _rows(("Gate", "Area", "Status", "Fixes", "Which"), work)
-    lines += ["", "## Why", ""]
-    lines += [f"{'  ' * depth}- {markdown.text(line)}" for depth, line in tree(found)]
-    return "\n".join(lines) + "\n"
+    for name, head, rows in tables(found, gates):
+        lines += [f"## {name}", "", *_rows(head, rows), ""]
+    reasons = why(found, gates)
+    if reasons:
+        lines += ["## Why", ""]
+        lines += [f"{'  ' * depth}- {markdown.text(line)}" for depth, line in reasons]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def as_html(
+    found: Unblock, gates: Sequence[Fragility], waived: Sequence[str] = (), *, run: str
+) -> bytes:
+    """Return both answers as a page for a browser; `run` is what the run is called."""
+    view = {
+        "run": run,
+        "title": title(found),
+        "summary": summary(found),
+        "waived": waived,
+        "tables": tables(found, gates),
+        "why": why(found, gates),
+    }
+    return still.page("unblock", view, version=__version__)
 
 
 def _rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

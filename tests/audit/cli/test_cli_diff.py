@@ -45,6 +45,9 @@ def test_two_runs_are_compared(call: Any, audited: tuple[Path, Made]) -> None:
     assert "## Weakened" in page
     assert page == call("diff", "one", "two", "--repo", toy, "--format", "markdown").out
     assert json.loads(call("diff", "one", "two", "--repo", toy, "--format", "json").out) == value
+    shown = call("diff", "one", "two", "--repo", toy, "--format", "html").out
+    assert '<h2 id="kind-1">Weakened</h2>' in shown
+    assert "timeout_ms: 30m &#8594; 99m" in shown
 
 
 def test_the_same_run_is_the_same(call: Any, audited: tuple[Path, Made]) -> None:

@@ -24,6 +24,9 @@ def test_a_green_run_shows_what_it_hangs_on(call: Any, toy: Path) -> None:
     assert value["fixes"] == []
     assert "engine fact plan_sealed" in value["fragile"][0]["single_points"]
     assert call("unblock", "--repo", toy, "--format", "markdown").out.startswith("# GO")
+    shown = call("unblock", "--repo", toy, "--format", "html").out
+    assert '<h1 id="title">GO: what it hangs on</h1>' in shown
+    assert "gate 0 is the most fragile" in shown
 
 
 def test_a_red_run_shows_what_to_mend(call: Any, make_toy: Callable[..., Any], toy: Path) -> None:
@@ -39,6 +42,9 @@ def test_a_red_run_shows_what_to_mend(call: Any, make_toy: Callable[..., Any], t
     assert call("unblock", "--repo", red, "--format", "json").value == value
     page = call("unblock", "--repo", red, "--format", "markdown").out
     assert "| cell fails | the verdict |" in page
+    shown = call("unblock", "--repo", red, "--format", "html").out
+    assert '<h1 id="title">NO-GO: what to mend</h1>' in shown
+    assert '<th scope="row">cell fails</th><td class="any">the verdict</td>' in shown
     assert call("unblock", "nothing", "--repo", red).code == 2
     assert call("unblock", "--repo", red, "--as-of", "yesterday").code == 2
 

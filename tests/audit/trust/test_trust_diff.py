@@ -14,6 +14,7 @@ from audit.trust import diff_pages
 from audit.trust.changes import KINDS, MIRROR, REGRESSIONS, Change, Diff
 from audit.trust.diff import closed_since, diff, span
 from evidence import codec, judge, model
+from tests.audit.render import page_kit
 from tests.audit.trust import trust_kit as kit
 from tests.evidence.kernel_kit import LATER, UTC, any_of
 from tests.records import make_cell, make_signal
@@ -431,11 +432,19 @@ def test_markdown_keeps_text_of_any_origin_as_text() -> None:
     assert "\n# title" not in page
 
 
+def test_the_page_keeps_text_of_any_origin_as_text() -> None:
+    cells = (*kit.green().plan.cells, make_cell(page_kit.HOSTILE, cmd=page_kit.HOSTILE))
+    found = diff(kit.green(), kit.planned(cells=cells)(kit.green()))
+    page_kit.check_still(diff_pages.as_html(found).decode())
+    assert diff_pages.as_html(found) == diff_pages.as_html(found)
+
+
 def test_long_lists_are_cut_on_the_page_and_whole_in_json() -> None:
     facts = tuple(model.TestFact("tests", f"tests.test_a.x{n}", "passed") for n in range(200))
     new = kit.found(tests=lambda old: (*old, *facts))(kit.green())
     found = diff(new, kit.green())
     assert "150 more." in diff_pages.as_markdown(found)
+    assert "150 more: arco-audit diff --json" in diff_pages.as_html(found).decode()
     value = json.loads(codec.encode(diff_pages.value(found)))
     assert value["counts"]["vanished"] == 200
 

@@ -14,6 +14,7 @@ from audit.trust.fragile import Fragility, fragile
 from audit.trust.mending import World
 from evidence import codec, judge, model
 from evidence.brought import ApprovalFact, Brought
+from tests.audit.render import page_kit
 from tests.audit.trust import trust_kit as kit
 from tests.evidence.kernel_kit import any_of, make_facts, make_plan, ran
 from tests.records import make_cell, make_signal
@@ -168,3 +169,6 @@ def test_pages_say_what_was_found(world: World) -> None:
     if not found.fixes:
         assert "gate 0 is the most fragile" in page
     codec.encode(unblock_pages.value(found, gates))
+    shown = unblock_pages.as_html(found, gates, [page_kit.HOSTILE], run=page_kit.HOSTILE).decode()
+    page_kit.check_still(shown)
+    assert all(fix.name in shown for fix in found.fixes)
