@@ -125,19 +125,40 @@ def _opened(folder: Path) -> str:
     return first.utc if isinstance(first, journal.Opened) else ""
 
 
+def require_finished(folder: Path) -> None:
+    """Refuse a folder in which no finished run lies.
+
+    Raises:
+        Invalid: no run lies there, or it was not finished: says to resume it.
+    """
+    if archive.is_sealed(folder):
+        return
+    require(folder)
+    raise Invalid(
+        "this run was not finished, so nothing was decided",
+        place=str(folder),
+        next_step=f"arco-audit resume {folder}",
+    )
+
+
+def require(folder: Path) -> None:
+    """Refuse a folder in which nothing of a run lies. Raises `Invalid`."""
+    if not is_run(folder) and not archive.is_sealed(folder):
+        raise Invalid(
+            "no run lies there",
+            place=str(folder),
+            next_step="name the folder that holds the plan.json of a run, or its label",
+        )
+
+
 def load(folder: Path) -> Records:
     """Return the records of a finished run.
 
     Raises:
-        Invalid: the run was not finished: says to resume it.
+        Invalid: as `require_finished` says.
         Corrupt: a record cannot be read.
     """
-    if not archive.is_sealed(folder):
-        raise Invalid(
-            "this run was not finished, so nothing was decided",
-            place=str(folder),
-            next_step=f"arco-audit resume {folder}",
-        )
+    require_finished(folder)
     records = Records(
         folder,
         record(folder, layout.PLAN, Plan),

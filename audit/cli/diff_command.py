@@ -36,8 +36,8 @@ def command(
 ) -> int:
     """Compare two runs: what vanished, newly fails, or became weaker although it is green.
 
-    OLD and NEW are folders of runs or labels; by default NEW is the newest run, and OLD the one
-    before it of the same audit. Both are verified first. Exit codes: 0 nothing got worse, 1
+    OLD and NEW are folders of runs or labels; by default NEW is the newest finished run, and OLD
+    the one before it of the same audit. Both are verified first. Exit codes: 0 nothing got worse, 1
     something vanished, newly fails, is weaker or may be, 3 a bundle does not verify.
 
     \b
@@ -50,7 +50,7 @@ def command(
     from audit.trust import bundle, diff_pages
     from audit.trust.diff import diff
 
-    newer = options.run_folder(repo, definition, new)
+    newer = options.run_folder(repo, definition, new) if new else _newest(repo, definition)
     older = options.run_folder(repo, definition, old) if old else previous(newer)
     one, other = bundle.read(older), bundle.read(newer)
     if one.plan.audit.id != other.plan.audit.id and not across:
@@ -71,6 +71,15 @@ def command(
         screen.say(f"new: {newer}")
         _tell(found)
     return NOT_READY if found.regressed else READY
+
+
+def _newest(repo: Path, definition: Path | None) -> Path:
+    """Return the newest run that is finished; a newer one that is not is named."""
+    folder = options.run_folder(repo, definition, "")
+    if archive.is_sealed(folder):
+        return folder
+    screen.say(f"note: {folder} is not finished, and left out", error=True)
+    return previous(folder)
 
 
 def previous(folder: Path) -> Path:

@@ -46,6 +46,7 @@ def command(
       arco-audit status --trust audit-trust.toml --strict-waivers
     """
     folder = options.run_folder(repo, definition, run)
+    runs.require(folder)
     if not archive.is_sealed(folder):
         return _unfinished(folder, as_json)
     records = runs.load(folder)

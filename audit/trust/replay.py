@@ -22,7 +22,7 @@ from audit.repo import Repository
 from audit.trust import replay_draw, replay_match
 from audit.trust.replay_match import Compared, Side
 from audit.trust.replay_tree import fresh
-from evidence import codec, verify
+from evidence import codec, verify, words
 from evidence.folder import Folder, in_threads, withheld
 from evidence.model import Attempt, Cell, Plan
 from evidence.redact import Redactor, find_secrets
@@ -63,8 +63,9 @@ def draw(folder: Path, nonce: bytes, sample: int | None, expect_root: str = "") 
 
     Raises:
         Corrupt: the bundle does not verify.
-        Invalid: nothing in it can be compared, or it was made of no commit.
+        Invalid: it was not finished, nothing in it can be compared, or it was made of no commit.
     """
+    runs.require_finished(folder)
     report = verify.verify(
         Folder(str(folder)),
         expect_root=expect_root,
@@ -264,5 +265,5 @@ def statement(drawn: Drawn, cells: Sequence[Compared]) -> str:
     seen = count(cells, "same", "chosen") + count(cells, "differs", "chosen")
     return (
         f"if at least 5 % of the {drawn.reachable} cells ({told['false_cells']}) were false, "
-        f"{seen} cells would show one with probability {told['caught']}"
+        f"{words.count(seen, 'cell')} would show one with probability {told['caught']}"
     )

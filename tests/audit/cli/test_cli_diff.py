@@ -63,6 +63,38 @@ def test_without_an_earlier_run_it_says_so(call: Any, audited: tuple[Path, Made]
     assert call("diff", "nothing", "--repo", audited[0]).code == 2
 
 
+def test_a_run_that_is_not_finished_is_left_out(call: Any, audited: tuple[Path, Made]) -> None:
+    toy, again = audited
+    text = (toy / "audit.toml").read_text()
+    again("two", text)
+    again("two-b", text)
+    (toy / "release_evidence/toy-1/two-b" / layout.CHECKPOINT).unlink()
+    said = call("diff", "--repo", toy)
+    assert (said.code, "two-b is not finished" in said.err) == (0, True)
+    assert "/one\n" in said.out
+    assert "/two\n" in said.out
+    for words in (("diff", "one", "two-b"), ("replay", "two-b", "--nonce", "1")):
+        said = call(*words, "--repo", toy)
+        assert (said.code, "arco-audit resume" in said.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(("diff", "FOLDER"), ("unblock", "FOLDER"), ("status", "FOLDER"), ("selftest", "FOLDER")),
+        *(("replay", "FOLDER", "--nonce", "1"), ("forecast", "FOLDER")),
+        *(("export", "FOLDER", "--format", "junit"), ("history", "add", "FOLDER")),
+    ],
+)
+def test_a_folder_without_a_run_is_not_to_be_resumed(
+    call: Any, audited: tuple[Path, Made], tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    said = call(*[tmp_path if word == "FOLDER" else word for word in words], "--repo", audited[0])
+    assert said.code == 2
+    assert "no run lies there" in said.err
+    assert "resume" not in said.err
+
+
 def test_another_audit_needs_a_word(call: Any, audited: tuple[Path, Made]) -> None:
     toy, again = audited
     again("two", (toy / "audit.toml").read_text().replace('"toy-1"', '"toy-2"'))
