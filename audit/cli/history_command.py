@@ -96,7 +96,7 @@ def _store(repo: Path, definition: Path | None, store: Path | None) -> Path:
 # --- add ------------------------------------------------------------------------------------------
 
 
-@command.command("add")
+@command.command("add", short_help="add runs; one that is there is not added twice")
 @click.argument("names", nargs=-1, metavar="[RUN...]")
 @click.option(
     "--trust",
@@ -283,7 +283,7 @@ def _final_root(folder: Path) -> str:
 # --- show -----------------------------------------------------------------------------------------
 
 
-@command.command("show")
+@command.command("show", short_help="answer a question about the runs: --what, --last, --audit")
 @click.option(
     "--what",
     type=click.Choice(WHAT),
@@ -432,7 +432,7 @@ LAYOUTS: dict[str, tuple[tuple[str, ...], Callable[[Any], list[str]]]] = {
 # --- page -----------------------------------------------------------------------------------------
 
 
-@command.command("page")
+@command.command("page", short_help="write it as one HTML page with plots")
 @click.option(
     "--out",
     required=True,
@@ -476,7 +476,7 @@ def page(
 # --- push -----------------------------------------------------------------------------------------
 
 
-@command.command("push")
+@command.command("push", short_help="append it to the tables of an Iceberg catalog")
 @click.option("--catalog", required=True, metavar="URI", help="Where the catalog listens.")
 @click.option("--namespace", required=True, metavar="NAME", help="Where the tables lie in it.")
 @click.option("--warehouse", default="", metavar="NAME", help="The warehouse, if it asks for one.")

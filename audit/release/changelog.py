@@ -138,7 +138,7 @@ def check_changelog(text: str | None, place: str, version: str) -> Check:
         "changelog",
         problems,
         f"{place} has a section for version=`{version}`",
-        f"write the section `## [{version}] - DATE` in {place}, then tag that commit",
+        f"finish the section `## [{version}] - DATE` in {place}, then tag that commit",
     )
 
 
@@ -183,7 +183,9 @@ def _text_problems(text: str) -> Iterator[str]:
 
 def _unfinished(text: str) -> Iterator[str]:
     yield from (f"nothing stands under part=`{title}`" for title in empty_parts(text))
-    yield from (f"is left to be filled in text=`{word}`" for word in placeholders(text))
+    yield from (
+        f"a placeholder is left to be filled in text=`{word}`" for word in placeholders(text)
+    )
 
 
 def _without_code(text: str) -> str:

@@ -21,6 +21,7 @@ from audit.errors import Invalid
 from audit.release import changelog, sbom, tags
 from audit.release.checks import Check
 from audit.release.tags import Tag
+from evidence.words import count
 
 if TYPE_CHECKING:
     from audit.repo import Repository
@@ -254,7 +255,7 @@ def examine(repository: Repository, release: Release) -> list[Check]:
 def _locks(release: Release) -> Check:
     if release.pins:
         locks = {lock for named in release.pins.values() for lock in named}
-        said = f"`{len(locks)}` lock files pin `{len(release.pins)}` packages"
+        said = f"{count(len(locks), 'lock file')} with {count(len(release.pins), 'pinned package')}"
         return Check("locks", "passed", said)
     patterns = ", ".join(release.wanted.locks)
     step = "commit a lock file, or name where it lies with --lock"

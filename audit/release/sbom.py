@@ -18,6 +18,7 @@ from urllib.parse import quote, unquote
 
 from audit.errors import Invalid
 from audit.release.checks import Check, judged
+from evidence.words import count
 
 CYCLONEDX = "sbom.cdx.json"
 """File name of the CycloneDX bill."""
@@ -310,7 +311,8 @@ def check(format_: str, data: bytes | None, found: Mapping[Pin, tuple[str, ...]]
         return Check(name, "failed", error.problem, step)
     problems = [] if said == format_ else [f"the bill is of another format format=`{said}`"]
     problems += _difference(packages, found)
-    return judged(name, problems, f"lists the `{len(found)}` pinned packages and no other", step)
+    holds = f"lists what is pinned and no other: {count(len(found), 'package')}"
+    return judged(name, problems, holds, step)
 
 
 def _difference(packages: list[Pin], found: Mapping[Pin, tuple[str, ...]]) -> Iterator[str]:

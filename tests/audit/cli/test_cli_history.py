@@ -268,3 +268,10 @@ def test_help_needs_no_extra(tmp_path: Path) -> None:
     )
     assert done.returncode == 0
     assert "Examples" in done.stdout
+
+
+def test_the_help_names_each_subcommand_in_whole_words(call: Any) -> None:
+    said = call("history", "-h")
+    assert said.code == 0
+    assert "..." not in said.out.partition("Commands:")[2]
+    assert "--what" in said.out
