@@ -78,6 +78,8 @@ def junit(data: bytes, clean: Callable[[str], str] | None = None) -> list[Test]:
     except expat.ExpatError as error:
         problem = expat.errors.messages.get(error.code, str(error))
         raise BrokenError(f"line {error.lineno}: {problem}") from error
+    except BrokenError:  # is a ValueError, too
+        raise
     except (LookupError, ValueError) as error:  # an unknown encoding, or one of several bytes
         raise BrokenError(f"its encoding cannot be read, {error}") from error
     return list(_worst(reader.tests))
