@@ -17,6 +17,7 @@ from audit.exchange import source as sources
 from audit.exchange.ingest_sarif import sarif
 from audit.exchange.ingested import PREFIXES, Expected, Ingested, Subject, Verify
 from audit.exchange.reading import Look, parse, refused
+from evidence import words
 from evidence.model import Outcome
 
 DOCUMENTS_MAX = 10_000
@@ -106,21 +107,49 @@ def _held(item: Ingested, expected: Expected) -> Ingested:
     """A document with what it was expected to be about; what differs is a failure."""
     flags = dict(item.flags)
     problems = list(item.problems)
+    asked = bool(expected.commit or expected.digests)
     if item.kind in _STATEMENTS:
         flags["signature_verified"] = item.signature == "verified"
-        if expected.commit or expected.digests:
-            flags["subject_matches"] = matches(item, expected)
+    if asked:
+        flags["subject_matches"] = matches(item, expected)
+    silent = asked and _is_silent(item, expected)
     if expected.producer:
         flags["producer_matches"] = item.producer == expected.producer
     if item.kind == "slsa provenance" and expected.producer:
         flags["builder_matches"] = flags["producer_matches"]
+    if item.says == "failed":
+        problems.append(_what_failed(item))
     if flags.get("subject_matches") is False:
-        problems.append("it is not about what is audited")
+        told = "does not say what it is about" if silent else "is not about what is audited"
+        problems.append(f"it {told}")
     if flags.get("producer_matches") is False:
         problems.append(f"another producer made it producer=`{item.producer:.200}`")
-    wrong = False in (flags.get("subject_matches"), flags.get("producer_matches"))
-    outcome = "failed" if wrong else item.outcome
+    outcome = item.outcome
+    if flags.get("producer_matches") is False or (
+        flags.get("subject_matches") is False and not silent
+    ):
+        outcome = "failed"
+    elif silent and outcome == "passed":
+        outcome = "unknown"
     return replace(item, flags=flags, problems=tuple(problems), outcome=outcome)
+
+
+def _is_silent(item: Ingested, expected: Expected) -> bool:
+    """Whether a report of tests or of a scan leaves open what it is about: its format need not say.
+
+    A statement that names nothing is about something else; a report may be about the right thing.
+    """
+    if item.kind in _STATEMENTS or matches(item, expected):
+        return False
+    told = {subject.digest for subject in item.sources}
+    return not told or matches(item, replace(expected, digests=()))
+
+
+def _what_failed(item: Ingested) -> str:
+    bad = [test.name for test in item.tests if test.outcome in ("failed", "error")]
+    if not bad:
+        return "it says of itself that it failed"
+    return f"{len(bad)} of {words.count(len(item.tests), 'test')} did not pass: {words.listed(bad)}"
 
 
 def matches(item: Ingested, expected: Expected) -> bool:

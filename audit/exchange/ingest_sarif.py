@@ -10,7 +10,15 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from audit.exchange.ingested import NAME_CHARS_MAX, Check, Ingested, Instant, Verdict
+from audit.exchange.ingested import (
+    NAME_CHARS_MAX,
+    Check,
+    Ingested,
+    Instant,
+    Subject,
+    Verdict,
+    commit_of,
+)
 from audit.exchange.reading import Look
 
 _LEVELS = ("error", "warning", "note", "none")
@@ -40,6 +48,7 @@ def sarif(log: Look) -> Ingested:
         "none",
         tests=tuple(test for scan in scans for test in scan.tests()),
         times=tuple(time for scan in scans for time in scan.times),
+        sources=tuple(source for run in runs for source in _revisions(run)),
         problems=tuple(problem for scan in scans for problem in scan.problems)
         or (() if scans else ("it holds no run",)),
         counts=dict(counts),
@@ -50,6 +59,15 @@ def _says(scans: list[_Scan], counts: Counter[str]) -> Verdict:
     if counts["error"]:
         return "failed"
     return "passed" if scans and all(scan.whole for scan in scans) else "unknown"
+
+
+def _revisions(run: Look) -> Iterator[Subject]:
+    """The commits that were scanned (3.14.15); a revision that is no whole id names none."""
+    told = run.maybe("versionControlProvenance")
+    for place in told.items() if told is not None else ():
+        revision = place.maybe("revisionId")
+        if revision is not None:
+            yield from commit_of(place.at("repositoryUri").text(), revision.text())
 
 
 class _Rules:

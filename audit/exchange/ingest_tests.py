@@ -7,10 +7,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from audit import results
-from audit.exchange.ingested import NAME_CHARS_MAX, Check, Ingested, Instant, Verdict
+from audit.exchange.ingested import (
+    NAME_CHARS_MAX,
+    Check,
+    Ingested,
+    Instant,
+    Subject,
+    Verdict,
+    commit_of,
+)
 from audit.exchange.reading import Look, refused
 from evidence.model import Outcome
 
@@ -65,9 +73,17 @@ def ctrf(report: Look) -> Ingested:
         says,
         "none",
         tests=tests,
+        sources=tuple(_commit(body)),
         times=tuple(_instants(summary)),
         problems=(*miscounted, *_run_again(tests)),
     )
+
+
+def _commit(body: Look) -> Iterator[Subject]:
+    environment = body.maybe("environment")
+    commit = environment.maybe("commit") if environment is not None else None
+    if commit is not None:
+        yield from commit_of("", commit.text())
 
 
 def _run_again(tests: Sequence[Check]) -> list[str]:

@@ -6,6 +6,7 @@ signature was verified; `says` keeps what it says of itself.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -44,6 +45,7 @@ PREFIXES: Mapping[Kind, str] = {
     "audit checkpoint": "audit",
 }
 """What the metrics of each kind begin with."""
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 NAME_CHARS_MAX = 2_000
 """Characters of a name that are kept."""
 
@@ -54,6 +56,12 @@ class Subject:
 
     name: str
     digest: str
+
+
+def commit_of(name: str, commit: str) -> tuple[Subject, ...]:
+    """Return the commit that a report names as what it was made from; an id cut short is none."""
+    whole = _COMMIT.fullmatch(commit.lower())
+    return (Subject(name[:NAME_CHARS_MAX], f"gitCommit:{commit.lower()}"),) if whole else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from audit import results
 from audit.errors import Invalid
 from audit.exchange import ingest as ingesting
 from audit.exchange.ingest import as_junit, as_metrics, ingest
-from audit.exchange.ingested import Check, Ingested
+from audit.exchange.ingested import Check, Expected, Ingested
 from tests.audit.exchange.exchange_kit import envelope, statement
 from tests.examples import share
 
@@ -37,6 +37,18 @@ SARIF = json.dumps(
                 "results": [{"level": "error", "ruleId": "R", "message": {"text": "here\nand on"}}],
             }
         ],
+    }
+).encode()
+CTRF = json.dumps(
+    {
+        "results": {
+            "tool": {"name": "t"},
+            "summary": {
+                **dict.fromkeys(("failed", "skipped", "pending", "other"), 0),
+                **{"tests": 1, "passed": 1, "start": 1, "stop": 2},
+            },
+            "tests": [{"name": "a", "status": "passed", "duration": 1}],
+        }
     }
 ).encode()
 JUNIT = b"<testsuite><testcase name='a'/></testsuite>"
@@ -170,6 +182,54 @@ def test_one_wrong_value_anywhere_is_refused_or_harmless(data: st.DataObject) ->
 def test_any_bytes_are_refused_and_nothing_else_is_raised(data: bytes) -> None:
     with pytest.raises(Invalid):
         ingest(data, "x")
+
+
+# --- what it should be about ----------------------------------------------------------------------
+
+COMMIT = "ab" * 20
+
+
+def scan(revision: str) -> bytes:
+    run: dict[str, Any] = {"tool": {"driver": {"name": "z"}}, "results": []}
+    if revision:
+        run["versionControlProvenance"] = [{"repositoryUri": "u", "revisionId": revision}]
+    return json.dumps({"version": "2.1.0", "runs": [run]}).encode()
+
+
+def report(commit: str) -> bytes:
+    told = json.loads(CTRF)
+    told["results"]["environment"] = {"commit": commit} if commit else {}
+    return json.dumps(told).encode()
+
+
+@pytest.mark.parametrize("make", [scan, report])
+@pytest.mark.parametrize(
+    ("told", "outcome"),
+    [(COMMIT, "passed"), ("cd" * 20, "failed"), ("", "unknown"), ("main", "unknown")],
+)
+def test_a_report_is_about_the_commit_that_it_names(make: Any, told: str, outcome: str) -> None:
+    (found,) = ingest(make(told), "x", Expected(commit=COMMIT))
+    assert (found.outcome, found.flags["subject_matches"]) == (outcome, outcome == "passed")
+    assert bool(found.problems) == (outcome != "passed")
+    (free,) = ingest(make(told), "x")
+    assert (free.outcome, "subject_matches" in free.flags) == ("passed", False)
+
+
+@pytest.mark.parametrize("expected", [Expected(commit=COMMIT), Expected(digests=("ab" * 32,))])
+def test_a_report_that_names_nothing_is_not_taken_for_what_is_audited(expected: Expected) -> None:
+    (found,) = ingest(JUNIT, "x", expected)
+    assert found.outcome == "unknown"
+    assert found.problems == ("it does not say what it is about",)
+
+
+def test_what_failed_is_said() -> None:
+    bad = JUNIT.replace(b"/></", b"><failure/></testcase></")
+    (found,) = ingest(bad, "x")
+    assert found.problems == ("1 of 1 test did not pass: a",)
+    failed = {**SUMMARY, "verificationResult": "FAILED", "verifiedLevels": []}
+    told = envelope(statement("https://slsa.dev/verification_summary/v1", failed), "k")
+    (found,) = ingest(told, "x", verify=lambda _: "Ada")
+    assert found.problems == ("it says of itself that it failed",)
 
 
 # --- into results of a cell -----------------------------------------------------------------------
