@@ -8,6 +8,7 @@ import click
 
 from audit import runs
 from audit.cli import options, screen, signing
+from audit.cli.diff_command import closed_before
 from audit.cli.failure import NOT_READY, READY
 from audit.cli.signing import instant
 from audit.cli.status_command import not_weighed, tell_brought
@@ -55,7 +56,9 @@ def command(
     records = runs.load(options.run_folder(repo, definition, run))
     found = signing.brought(records, repo, trust, sign_off, as_of)
     if found and found.report:
-        return tell_brought(records, found.report, as_json, strict_waivers)
+        decided = signing.decider(repo, trust, as_of)
+        closed = closed_before(records.folder, found.report.decision, decided)
+        return tell_brought(records, found.report, closed, as_json, strict_waivers)
     decision = judge.decide(records.plan, records.facts, instant(as_of) if as_of else None)
     if as_json:
         screen.as_json(codec.to_value(decision))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -104,18 +105,28 @@ def previous(folder: Path) -> Path:
     return runs.find(others, "")
 
 
-def closed_before(folder: Path, decision: Decision) -> tuple[str, list[str]] | None:
+def closed_before(
+    folder: Path, decision: Decision, decided: Callable[[Path], Decision] | None = None
+) -> tuple[str, list[str]] | None:
     """Return the label of the run before this one of the same audit, and the signals closed since;
-    None where there is no such run."""
+    None where there is no such run.
+
+    `decided` returns the decision of that run where it is not the sealed one.
+    """
     from audit.trust.diff import closed_since
 
     try:
         older = previous(folder)
         label = runs.record(older, layout.PLAN, Plan).label
-        told = runs.record(older, layout.DECISION, Decision)
+        told = decided(older) if decided else runs.record(older, layout.DECISION, Decision)
     except (AuditError, OSError):  # nice to know, and never in the way of the rest
         return None
     return label, list(closed_since(told, decision))
+
+
+def closed_line(before: tuple[str, list[str]]) -> str:
+    """Return in one line what `closed_before` found."""
+    return f"signals closed since {before[0]}: {', '.join(before[1]) or 'none'}"
 
 
 def _tell(found: Diff) -> None:

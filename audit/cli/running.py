@@ -17,6 +17,7 @@ from types import FrameType
 from audit import plan as planning
 from audit import runner, steps
 from audit.cli import progress, screen
+from audit.cli.diff_command import closed_before, closed_line
 from audit.cli.failure import NOT_READY, READY, Interrupted
 from evidence import codec, layout, seal
 from evidence.model import Plan
@@ -118,32 +119,36 @@ def _tell(prepared: steps.Prepared, finished: steps.Finished, as_json: bool) -> 
         "evidence": folder,
     }
     roots = {"plan_root": finished.point.plan_root, "final_root": finished.point.final_root}
+    before = closed_before(finished.records.folder, decision)
     if as_json:
-        screen.as_json({**codec.to_value(decision), **paths, **roots})
+        closed = {"closed_since": before and before[1]}
+        screen.as_json({**codec.to_value(decision), **closed, **paths, **roots})
     else:
         screen.say()
         for line in screen.decision_lines(prepared.plan, decision):
             screen.say(line)
+        if before:
+            screen.say(closed_line(before))
         screen.say()
         for name, path in paths.items():
             screen.say(f"{name + ':':<12}{path}")
         screen.say(f"plan root:  {roots['plan_root']}")
         screen.say(f"final root: {roots['final_root']}")
-    _tell_github(finished, as_json)
+    _tell_github(finished, before, as_json)
     return READY if decision.verdict == "GO" else NOT_READY
 
 
-def _tell_github(finished: steps.Finished, as_json: bool) -> None:
+def _tell_github(
+    finished: steps.Finished, before: tuple[str, list[str]] | None, as_json: bool
+) -> None:
     """Write summary and outputs where GitHub asks for them; annotate, and fold logs in."""
     summary, output = os.environ.get("GITHUB_STEP_SUMMARY"), os.environ.get("GITHUB_OUTPUT")
     on_github = os.environ.get("GITHUB_ACTIONS") == "true" and not as_json
     if not (summary or output or on_github):
         return
-    from audit.cli.diff_command import closed_before
     from audit.render import github
 
     if summary:
-        before = closed_before(finished.records.folder, finished.records.decision)
         since, closed = before or ("", [])
         _append(summary, github.step_summary(finished.tracker, since=since, closed=closed))
     if output:

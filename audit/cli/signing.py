@@ -17,9 +17,10 @@ import click
 
 from audit import runs
 from audit.cli import options, passphrase, screen
-from audit.errors import Invalid
+from audit.errors import AuditError, Invalid
 from evidence import layout, trusted
 from evidence.instant import utc_of
+from evidence.model import Decision
 
 if TYPE_CHECKING:
     from audit.trust.book import Book
@@ -258,6 +259,20 @@ def brought(
     opened = book.open_book(records.folder, folder)
     at = instant(as_of) if as_of else now()
     return Brought(folder, book.weighed(opened, book.roster_of(path), at, keys.check_any))
+
+
+def decider(repo: Path, trust: Path | None, as_of: str) -> Callable[[Path], Decision]:
+    """Return what gives the decision of a run, with its sign-off where one lies beside it."""
+
+    def decided(folder: Path) -> Decision:
+        records = runs.load(folder)
+        try:
+            found = brought(records, repo, trust, None, as_of)
+        except AuditError:  # nobody signed that run, or its log is broken: then nothing counts
+            return records.decision
+        return found.report.decision if found and found.report else records.decision
+
+    return decided
 
 
 def entry_lines(report: trusted.Report) -> list[str]:

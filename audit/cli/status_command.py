@@ -9,7 +9,7 @@ import click
 
 from audit import runs
 from audit.cli import options, screen, signing
-from audit.cli.diff_command import closed_before
+from audit.cli.diff_command import closed_before, closed_line
 from audit.cli.failure import NOT_READY, READY, WAIVED
 from evidence import archive, codec, journal, judge, layout, trusted
 from evidence.model import Plan
@@ -52,7 +52,8 @@ def command(
     records = runs.load(folder)
     found = signing.brought(records, repo, trust, sign_off, as_of)
     if found and found.report:
-        return tell_brought(records, found.report, as_json, strict_waivers)
+        closed = closed_before(folder, found.report.decision, signing.decider(repo, trust, as_of))
+        return tell_brought(records, found.report, closed, as_json, strict_waivers)
     if as_of:
         decision = judge.decide(records.plan, records.facts, signing.instant(as_of))
         records = replace(records, decision=decision)
@@ -67,7 +68,7 @@ def command(
             screen.say(line)
         _tell_clock(records)
         if closed:
-            screen.say(f"signals closed since {closed[0]}: {', '.join(closed[1]) or 'none'}")
+            screen.say(closed_line(closed))
         if found:
             screen.say(not_weighed(found))
     return READY if records.decision.verdict == "GO" else NOT_READY
@@ -86,12 +87,15 @@ def not_weighed(found: signing.Brought) -> str:
 
 
 def tell_brought(
-    records: runs.Records, report: trusted.Report, as_json: bool, strict_waivers: bool
+    records: runs.Records,
+    report: trusted.Report,
+    closed: tuple[str, list[str]] | None,
+    as_json: bool,
+    strict_waivers: bool,
 ) -> int:
-    """Print a decision with what people brought; return the exit code."""
+    """Print a decision with what people brought, and what closed; return the exit code."""
     if as_json:
         told = {**codec.to_value(report.decision), "verdict": report.verdict}
-        closed = closed_before(records.folder, report.decision)
         told |= {"run": str(records.folder), "closed_since": closed and closed[1]}
         screen.as_json({**told, "sign_off": signing.value(report)})
     else:
@@ -110,6 +114,8 @@ def tell_brought(
             for line in signing.waived_lines(report):
                 screen.say(f"  {line}")
         _tell_clock(records)
+        if closed:
+            screen.say(closed_line(closed))
         screen.say(f"with what people brought, as of {report.as_of}")
     if report.verdict == "GO-WITH-WAIVERS":
         return WAIVED if strict_waivers else READY

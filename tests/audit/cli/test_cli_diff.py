@@ -146,6 +146,7 @@ def test_the_step_summary_names_what_closed(
         repo.write("audit.toml", definition)
         repo.commit()
         page.write_text("")
-        call("run", "--repo", repo.path, "--label", label)
+        said = call("run", "--repo", repo.path, "--label", label)
         assert ("### Closed since" in page.read_text()) == (label == "two")
+        assert ("signals closed since one: G0-001" in said.out) == (label == "two")
     assert "### Closed since `one`\n\nG0-001\n" in page.read_text()

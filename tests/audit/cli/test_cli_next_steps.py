@@ -37,6 +37,22 @@ def test_what_is_attached_waits_for_its_approval_and_for_nothing_else(desk: Desk
     assert desk.statuses()["G1-001"] == "GO"
 
 
+def test_what_people_brought_closes_a_signal_since_the_run_before(desk: Desk) -> None:
+    ada = desk.key("ada", "SRE")
+
+    def closed(label: str) -> tuple[str, list[str]]:
+        desk.call("run", "--repo", desk.toy, "--label", label)
+        assert desk.attach().code == 0
+        assert desk.sign(ada).code == 0
+        (line,) = [x for x in desk.do("status").out.splitlines() if "closed since" in x]
+        return line, desk.do("status", "--json").value["closed_since"]
+
+    line, names = closed("two")
+    assert "G1-001" in names
+    assert line == f"signals closed since one: {', '.join(names)}"
+    assert closed("two-b") == ("signals closed since two: none", [])
+
+
 def test_what_became_go_has_nothing_to_waive_again(desk: Desk) -> None:
     bob = desk.key("bob", "Manager")
     desk.let_waive("Manager")
