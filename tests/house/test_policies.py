@@ -18,7 +18,7 @@ HEAD = re.compile(
     r"\| (?P<owner>[^|]+) \| (?P<cadence>[^|]+) \| (?P<review>\d{4}-\d{2}-\d{2}) \|$",
     re.MULTILINE,
 )
-MADE = ("release_evidence/", "gate-N/", "final-go/", "sign-off/")
+MADE = ("release_evidence/", "gate-N/", "final-go/", "sign-off/", ".history/")
 """Places that an audit makes, so a clone need not have them."""
 
 
