@@ -16,17 +16,21 @@ from tests.e2e.disk_kit import Mount
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _interrupts_arrive() -> Iterator[None]:
-    """Give Ctrl-C back where this process was started without it.
+def _signals_arrive() -> Iterator[None]:
+    """Give Ctrl-C and hanging up back where this process was started without them.
 
-    A shell starts what it sends to the background with SIGINT ignored, and every process started
-    from there ignores it too: the program under test could not be interrupted.
+    A shell starts what it sends to the background with SIGINT ignored, `nohup` with SIGHUP, and
+    every process started from there ignores it too: the program under test could not be ended.
+    A handler of ours, even one that does nothing, is not inherited: the tests outlive `nohup`.
     """
-    before = signal.getsignal(signal.SIGINT)
-    if before is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: lambda *_: None}
+    before = {number: signal.getsignal(number) for number in handlers}
+    for number, handler in handlers.items():
+        if before[number] is signal.SIG_IGN:
+            signal.signal(number, handler)
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, earlier in before.items():
+        signal.signal(number, earlier)
 
 
 @pytest.fixture
