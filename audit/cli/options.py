@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,10 +11,11 @@ from typing import Any, TypeVar
 import click
 
 from audit import runs
-from audit.errors import AuditError
+from audit.errors import AuditError, Invalid
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_ROOT = re.compile(r"[0-9a-fA-F]{64}")
 DEFINITION = "audit.toml"
 DEFAULT_OUTPUTS = ("release_evidence/",)
 """Where runs lie when no definition can be read to say so."""
@@ -75,6 +77,15 @@ def root_of(folder: Path) -> Path:
         if (candidate / ".git").exists():
             return candidate
     return start
+
+
+def require_root(text: str) -> None:
+    """Refuse a value of `--expect-root` that no run can have. Raises `Invalid`."""
+    if text and not _ROOT.fullmatch(text):
+        raise Invalid(
+            f"a root has 64 hex digits expect_root=`{text[:80]}`",
+            next_step="copy it from the output of the run, or from its checkpoint's plan-root line",
+        )
 
 
 def run_folder(repo: Path, definition: Path | None, name: str) -> Path:

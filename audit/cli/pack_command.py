@@ -130,7 +130,8 @@ def command(
         release = material.read(repository, wanted)
         checks = material.examine(repository, release)
     if check and records:
-        checks.append(tags.check_subject(release.commit, records.plan.subject.commit))
+        pack.verified(records.folder)
+        checks.append(tags.check_subject(release.commit, records.plan.subject))
     if check or not _enough(checks, unchecked):
         return _tell(release, checks, unchecked, as_json)
     assert records is not None

@@ -79,6 +79,7 @@ def command(
 
     folder = options.run_folder(repo, None, run)
     _outside(folder, out)
+    options.require_root(expect_root)
     drawn = replay.draw(folder, replay_draw.nonce_of(nonce), sample, expect_root)
     if not as_json:
         _say_choice(drawn)

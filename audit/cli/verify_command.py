@@ -76,11 +76,7 @@ def command(
       arco-audit verify release_evidence/1.0/head --expect-root 5e88…
       arco-audit verify --trust ~/trust/arco.toml --expect-log ~/trust/log.checkpoint
     """
-    if expect_root and not _is_root(expect_root):
-        raise Invalid(
-            f"a root has 64 hex digits expect_root=`{expect_root[:80]}`",
-            next_step="copy it from the output of the run, or from its checkpoint's plan-root line",
-        )
+    options.require_root(expect_root)
     at = signing.instant(as_of) if as_of else ""
     kept = _kept(expect_log, trust) if expect_log else b""
     if os.path.isfile(run):  # pathlib raises where a name is too long
@@ -102,10 +98,6 @@ def _kept(path: Path, trust: Path | None) -> bytes:
         raise Invalid(
             f"cannot be read: {why}", place=str(path), next_step="name a log.checkpoint"
         ) from error
-
-
-def _is_root(text: str) -> bool:
-    return len(text) == 64 and set(text.lower()) <= set("0123456789abcdef")
 
 
 def _verify(

@@ -137,15 +137,7 @@ def content(release: Release, records: runs.Records) -> Content:
         Corrupt: the bundle does not verify.
     """
     _refuse(release, records)
-    report = verify.verify(
-        Folder(str(records.folder)), each=in_threads, withheld=withheld(str(records.folder))
-    )
-    if not report.ok:
-        raise Corrupt(
-            "the run does not verify, so it is not packed",
-            place=str(records.folder),
-            next_step=f"arco-audit verify {records.folder}",
-        )
+    report = verified(records.folder)
     files: dict[str, bytes | Path] = dict(_below(BUNDLE, records.folder))
     if (beside := sign_off_folder(records)) and beside.is_dir():
         files |= _below(layout.SIGN_OFF, beside)
@@ -158,6 +150,18 @@ def content(release: Release, records: runs.Records) -> Content:
         PackedTag(release.tag.ref, release.tag.object, release.commit),
         PackedRun(plan.audit.id, plan.label, report.plan_root, report.final_root),
     )
+
+
+def verified(folder: Path) -> verify.Report:
+    """Return how a run verifies. Raises `Corrupt` when it does not."""
+    report = verify.verify(Folder(str(folder)), each=in_threads, withheld=withheld(str(folder)))
+    if not report.ok:
+        raise Corrupt(
+            "the run does not verify, so it is not packed",
+            place=str(folder),
+            next_step=f"arco-audit verify {folder}",
+        )
+    return report
 
 
 def _refuse(release: Release, records: runs.Records) -> None:

@@ -304,7 +304,8 @@ def check(format_: str, data: bytes | None, found: Mapping[Pin, tuple[str, ...]]
     name = f"sbom_{format_}"
     step = f"make the {format_} bill again from the lock files, or leave --sbom away"
     if data is None:
-        return Check(name, "failed", "there is no such bill", step)
+        both = f"name a bill in {format_} with --sbom, too; without --sbom both are made"
+        return Check(name, "failed", "there is no such bill", both)
     try:
         said, packages = listed(data)
     except Invalid as error:

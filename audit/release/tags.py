@@ -13,6 +13,7 @@ from typing import Literal
 
 from audit.errors import Invalid
 from audit.release.checks import Check, judged
+from evidence.model import Subject
 
 NAME_CHARS_MAX = 128
 """Characters of a tag's name."""
@@ -133,9 +134,13 @@ def _shape(tag: Tag, commit: str) -> Iterator[str]:
         yield f"the tag leads to a {tag.target_type} and not straight to the commit"
 
 
-def check_subject(commit: str, subject: str) -> Check:
-    """Ask that the commit that was audited is the one that the tag leads to."""
-    problems = [] if subject == commit else [f"another commit was audited commit=`{subject}`"]
+def check_subject(commit: str, subject: Subject) -> Check:
+    """Ask that the commit that was audited is the one that the tag leads to, and nothing else."""
+    problems = []
+    if subject.commit != commit:
+        problems.append(f"another commit was audited commit=`{subject.commit}`")
+    if subject.dirty:
+        problems.append(f"the tree was dirty files=`{len(subject.dirty)}`, as `{subject.dirty[0]}`")
     step = "audit the tag's commit: git switch --detach TAG, then arco-audit run"
     return judged("subject", problems, f"this commit was audited commit=`{commit}`", step)
 

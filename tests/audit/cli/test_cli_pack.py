@@ -350,6 +350,13 @@ def test_a_dirty_run_is_refused(project: Project, call: Callable[..., Any]) -> N
     assert said.code == 2
     assert "dirty tree" in said.err
     assert "left over.txt" in said.err
+    (run,) = (project.path / "release_evidence").glob("*/*/plan.json")
+    said = call(
+        *("pack", TAG, "--repo", project.path, "--tag-object", object_, "--check"),
+        *("--allowed-signers", project.signers, "--run", run.parent),
+    )
+    assert said.code == 1
+    assert "the tree was dirty" in said.out
 
 
 def test_a_bundle_that_does_not_verify_is_refused(released: Released, tmp_path: Path) -> None:
@@ -359,6 +366,8 @@ def test_a_bundle_that_does_not_verify_is_refused(released: Released, tmp_path: 
     assert said.code == 3
     assert "does not verify" in said.err
     assert not (tmp_path / "out").exists()
+    assert released.pack("--check").code == 0, "no run is named, and none is looked at"
+    assert released.pack("--check", "--run", released.run).code == 3
 
 
 @pytest.mark.parametrize("tag", ["latest", "v1", "../v1.2.0", "-v1.2.0", "v1.2.0^{}", "x" * 5000])

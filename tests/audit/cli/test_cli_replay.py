@@ -179,6 +179,8 @@ def test_what_does_not_verify_is_not_run(sealed: Path, call: Call) -> None:
     run = sealed / "release_evidence" / "toy-1" / "one"
     said = call("replay", run, "--repo", sealed, "--nonce", "x", "--expect-root", "ab" * 32)
     assert (said.code, "does not verify" in said.err) == (3, True)
+    said = call("replay", run, "--repo", sealed, "--nonce", "x", "--expect-root", "00ff")
+    assert (said.code, "64 hex digits" in said.err) == (2, True)
     log = run / layout.LOGS / "world.log"
     log.write_bytes(b"as it became\n")
     said = call("replay", run, "--repo", sealed, "--nonce", "x")

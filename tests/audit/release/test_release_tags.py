@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from audit.errors import Invalid
 from audit.release import tags
+from evidence.model import Subject
 
 COMMIT = "a" * 40
 OBJECT = "b" * 40
@@ -145,5 +147,8 @@ def test_the_version_of_the_package_must_be_the_tag_s() -> None:
 
 
 def test_another_commit_was_audited() -> None:
-    assert tags.check_subject(COMMIT, COMMIT).result == "passed"
-    assert tags.check_subject(COMMIT, "c" * 40).result == "failed"
+    clean = Subject(COMMIT, "", "", "", "main", (), ())
+    assert tags.check_subject(COMMIT, clean).result == "passed"
+    assert tags.check_subject("c" * 40, clean).result == "failed"
+    dirty = tags.check_subject(COMMIT, replace(clean, dirty=("a.py",)))
+    assert (dirty.result, "a.py" in dirty.reason) == ("failed", True)
