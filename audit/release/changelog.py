@@ -138,7 +138,7 @@ def check_changelog(text: str | None, place: str, version: str) -> Check:
         "changelog",
         problems,
         f"{place} has a section for version=`{version}`",
-        f"finish the section `## [{version}] - DATE` in {place}, then tag that commit",
+        f"write or finish the section `## [{version}] - DATE` in {place}, then tag that commit",
     )
 
 
