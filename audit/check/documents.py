@@ -16,9 +16,8 @@ _HEADING = re.compile(r" {0,3}(#{1,6})\s+(.*?)\s*#*\s*$")
 _RULE = re.compile(r" {0,3}\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _HEADER = re.compile(r"\s*[-*]\s+([A-Za-z][^:`|]{0,60}?)\s*:\s+(.+?)\s*$")
-_ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
-
-_ENTITY = re.compile(r"&#?[A-Za-z0-9]+;")  # Markdown knows none without its semicolon
+_MARKUP = re.compile(r"\\([!-/:-@\[-`{-~])|<br\s*/?>|&#?[A-Za-z0-9]+;")
+"""An escape, a line break, or an entity: Markdown knows none without its semicolon."""
 _COLUMNS = {
     "signalid": "id",
     "id": "id",
@@ -161,8 +160,14 @@ def plain(cell: str, *, keep_spans: bool = False) -> str:
 
 def _prose(text: str) -> str:
     bare = re.sub(r"(?<!\\)(\*\*|__)(.*?)\1", r"\2", text)
-    text = _ESCAPE.sub(r"\1", re.sub(r"<br\s*/?>", " ", bare))
-    return _ENTITY.sub(lambda found: html.unescape(found[0]), text)
+    return _MARKUP.sub(_shown, bare)
+
+
+def _shown(found: re.Match[str]) -> str:
+    """What one piece of markup shows; in one pass, as what was escaped is no markup any more."""
+    if found[1]:
+        return found[1]
+    return html.unescape(found[0]) if found[0].startswith("&") else " "
 
 
 def _entities(text: str) -> str:

@@ -223,6 +223,10 @@ def test_plain_undoes_what_markdown_writes() -> None:
     assert plain("a \\| `c\\|d` \\[x\\] <br> &amp; __b__") == "a | c|d [x]   & b"
 
 
+def test_what_is_escaped_is_no_markup() -> None:
+    assert plain(r"\&quot; \&#35; \<br> \\&amp;") == r"&quot; &#35; <br> \&"
+
+
 @given(st.text(max_size=200))
 def test_any_text_is_a_document(text: str) -> None:
     read_document(text)
