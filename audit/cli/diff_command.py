@@ -12,7 +12,7 @@ from audit.cli import options, screen
 from audit.cli.failure import NOT_READY, READY
 from audit.errors import AuditError, Invalid
 from audit.trust.changes import Diff
-from evidence import layout
+from evidence import archive, layout
 from evidence.model import Decision, Plan
 
 COLOURS = {"vanished": "red", "newly failing": "red", "weakened": "yellow", "altered": "yellow"}
