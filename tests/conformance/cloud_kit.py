@@ -24,12 +24,12 @@ def s3(url: str, who: tuple[str, str] = kit.ADMIN, *, timeout_s: int = 20) -> Ob
     return ObjectsBackend.connect("s3", kit.BUCKET, timeout_s=timeout_s, allow_http=True, **config)
 
 
-def azure(url: str, key: str = kit.AZURE_KEY, *, timeout_s: int = 20) -> ObjectsBackend:
-    """Return a store on an Azure server, with a key."""
+def azure(url: str, key: str = kit.AZURE_KEY, *, sas: str = "") -> ObjectsBackend:
+    """Return a store on an Azure server, with a key or with a shared access signature."""
     config: dict[str, Any] = {
         "endpoint": url,
         "account_name": kit.AZURE_ACCOUNT,
-        "account_key": key,
         "prefix": PREFIX,
+        **({"sas_key": sas} if sas else {"account_key": key}),
     }
-    return ObjectsBackend.connect("az", kit.BUCKET, timeout_s=timeout_s, allow_http=True, **config)
+    return ObjectsBackend.connect("az", kit.BUCKET, timeout_s=20, allow_http=True, **config)

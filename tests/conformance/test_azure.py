@@ -33,6 +33,17 @@ def test_a_wrong_key_is_denied(azurite: str) -> None:
     assert run(body_of(cloud_kit.azure(azurite), "x")) == TEN
 
 
+@pytest.mark.parametrize(("expires_s", "get"), [(600, "Stored"), (0, "Denied")])
+def test_an_expired_credential_is_denied(azurite: str, expires_s: int, get: str) -> None:
+    """A signature for reading one object is a credential that may do that, until it expires."""
+    owner = cloud_kit.azure(azurite)
+    run(owner.replace("x", TEN))
+    address = run(owner.sign("x", expires_s))
+    told = run(kinds(cloud_kit.azure(azurite, sas=address.partition("?")[2])))
+    assert told["get"].startswith(get)
+    assert {told[name] for name in ("create", "replace", "update", "list_page")} == {"Denied"}
+
+
 def test_a_create_whose_answer_is_lost_is_unavailable_and_there(azurite: str) -> None:
     def lost(request: Request, forward: Forward) -> Answer | None:
         answer = forward()
