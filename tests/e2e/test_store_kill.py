@@ -10,9 +10,9 @@ import random
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -20,6 +20,8 @@ from arco.adapters import local
 from arco.adapters.local import LocalBackend
 from arco.capabilities import Created
 from tests.e2e import process_kit, store_worker
+
+T = TypeVar("T")
 
 WRITERS = 6
 KILLS = 1_000 if os.environ.get("ARCO_NIGHTLY") else 50
@@ -92,18 +94,29 @@ def survived(tmp_path_factory: pytest.TempPathFactory) -> Writers:
     return writers
 
 
-def body_of(writers: Writers, path: str) -> bytes:
-    """Return the bytes of an object that has to be there."""
-    found = asyncio.run(LocalBackend(writers.root).get(path))
-    assert found is not None, path
-    return found.body
+def seen(writers: Writers, paths: Iterable[str], of: Callable[[bytes], T]) -> dict[str, T]:
+    """Return something of the bytes of each object; all of them have to be there."""
+
+    async def read() -> dict[str, T]:
+        backend, found = LocalBackend(writers.root), {}
+        for path in paths:
+            stored = await backend.get(path)
+            assert stored is not None, path
+            found[path] = of(stored.body)
+        return found
+
+    return asyncio.run(read())
+
+
+def digest(body: bytes) -> str:
+    """Return the SHA-256 of bytes, as writers say it."""
+    return hashlib.sha256(body).hexdigest()
 
 
 def test_what_was_answered_is_there(survived: Writers) -> None:
-    created = [words for words in survived.said() if words[0] == "created"]
+    created = {words[1]: words[2] for words in survived.said() if words[0] == "created"}
     assert len(created) > KILLS
-    for _, path, digest in created:
-        assert hashlib.sha256(body_of(survived, path)).hexdigest() == digest
+    assert seen(survived, created, digest) == created
 
 
 def test_nothing_that_is_there_is_torn(survived: Writers) -> None:
@@ -118,17 +131,16 @@ def test_nothing_that_is_there_is_torn(survived: Writers) -> None:
         paths = asyncio.run(names(prefix))
         assert paths == sorted(set(paths))
         assert paths
-        torn = [path for path in paths if not store_worker.whole(body_of(survived, path))]
-        assert torn == []
+        found = seen(survived, paths, store_worker.whole)
+        assert [path for path, whole in found.items() if not whole] == []
 
 
 def test_create_race_has_one_winner(survived: Writers) -> None:
-    won = [words[1:] for words in survived.said() if words[0] == "won"]
+    said = [words for words in survived.said() if words[0] == "won"]
+    won = {f"race/{slot:06}": told for _, slot, told in said}
     assert len(won) > KILLS
-    assert max(Counter(slot for slot, _ in won).values()) == 1
-    for slot, digest in won:
-        body = body_of(survived, f"race/{slot:06}")
-        assert hashlib.sha256(body).hexdigest() == digest
+    assert len(won) == len(said), "a slot has two winners"
+    assert seen(survived, won, digest) == won
 
 
 def test_no_swap_is_lost(survived: Writers) -> None:
@@ -136,7 +148,8 @@ def test_no_swap_is_lost(survived: Writers) -> None:
     numbers = [words[1] for words in survived.said() if words[0] == "swapped"]
     assert len(numbers) > KILLS
     assert len(numbers) == len(set(numbers)), "two writers made the same number: one swap is lost"
-    last = json.loads(body_of(survived, store_worker.COUNTER))["number"]
+    (counter,) = seen(survived, [store_worker.COUNTER], json.loads).values()
+    last = counter["number"]
     assert max(numbers) <= last
     assert last - len(numbers) <= survived.lives
 
