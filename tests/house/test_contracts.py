@@ -22,6 +22,8 @@ PLANTED = {
     "arco-core-rooms": ("arco/core/errors.py", "from arco.core import ids"),
     "arco-stands-alone": ("arco/core/merkle.py", "from evidence import chain"),
     "arco-effect-free": ("arco/verify.py", "import time"),
+    "arco-sim-rooms": ("arco/sim/choices.py", "from arco.sim import faults"),
+    "arco-sim-effect-free": ("arco/sim/world.py", "import asyncio"),
     "arco-adapters-are-wired-once": ("arco/scoped.py", "from arco.adapters import memory"),
     "door-records": ("arco/core/manifest.py", "import msgspec"),
     "door-objects": ("arco/adapters/opening.py", "import obstore"),

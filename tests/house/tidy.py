@@ -100,6 +100,9 @@ EFFECT_METHODS = frozenset(
 CLOCK_METHODS = frozenset({"now", "utcnow", "today"})
 PURE_PATHS = frozenset({"PurePath", "PurePosixPath", "PureWindowsPath"})
 
+SIMULATOR = ("arco.sim", "arco.sim.*")
+"""Where one seed determines everything."""
+
 GENERATED = ("evidence/standalone/verify.py", "tests/golden/*/verify.py")
 """Files that a program writes; other tests compare them, so no rule reads them."""
 
@@ -192,6 +195,21 @@ def effects(source: Source) -> list[Problem]:
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Call) and (banned := _effect(node.func)):
             found.append(Problem(source.place, node.lineno, f"a pure module calls name=`{banned}`"))
+    return found
+
+
+def seeded(source: Source) -> list[Problem]:
+    """The simulator's chance is `Random(seed)`: nothing else of `random`, and never unseeded."""
+    if not matches(source.module, SIMULATOR):
+        return []
+    found = [
+        Problem(source.place, line, f"chance without a seed: module=`random` name=`{name}`")
+        for line, module, name in imports(source.tree)
+        if module == "random" and name != "Random"
+    ]
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Random" and not node.args:
+            found.append(Problem(source.place, node.lineno, "chance without a seed: Random()"))
     return found
 
 
