@@ -162,7 +162,7 @@ class Verifier:
 
     async def _floor_rose(self, domain: DomainName, count: int) -> bool:
         floors = Numbered(self._read, lambda n: FloorKey(domain, n))
-        return count > 0 and await floors.at(count, count - 1) is not None
+        return count > 0 and await floors.at(count) is not None
 
     # --- floors ---------------------------------------------------------------------------------
 
@@ -171,7 +171,7 @@ class Verifier:
         floors = Numbered(self._read, lambda n: FloorKey(domain, n))
         newest: Floor | None = None
         number = 0
-        while (found := await floors.at(number, 0)) is not None:
+        while (found := await floors.at(number)) is not None:
             key = FloorKey(domain, number)
             try:
                 floor = read_floor(domain, number, found.body)
@@ -193,7 +193,7 @@ class Verifier:
         chain = _Chain(floor.version if floor else 0)
         manifests = Numbered(self._read, lambda n: manifest_key(domain, n))
         version = chain.first
-        while (found := await manifests.at(version, chain.first)) is not None:
+        while (found := await manifests.at(version)) is not None:
             key = manifest_key(domain, version)
             try:
                 head = read_head(domain, version, found.body)

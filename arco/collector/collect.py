@@ -11,6 +11,10 @@ The order is the safety, and no step compares clocks:
    name, save those that the manifest at that limit still refers to. A reference that was dropped
    never comes back, so that one manifest says what lives.
 
+Below the floor of another collector, the bytes under a number may be void: a create that landed
+late, where the version itself is gone. So the manifest at the limit counts only with the digest
+that the floor or the pin names.
+
 A run that dies anywhere leaves what the next one finishes.
 """
 
@@ -22,7 +26,7 @@ from typing import Any
 from arco.capabilities import Clock, Created, K, Lister, Page, Read
 from arco.core.canonical import decode, encode
 from arco.core.errors import Conflict, Corrupt
-from arco.core.ids import Digest
+from arco.core.ids import Digest, digest
 from arco.core.keys import (
     BaseKey,
     DeltaKey,
@@ -77,15 +81,15 @@ class Collector:
         """
         seen = await self._sight.newest(domain)
         before = await self._floor(domain, seen.floor_number)
-        pinned, _ = await self._pins(domain)
-        wanted = min([seen.head.version - max(keep_versions, 1) + 1, *pinned])
+        held, _ = await self._pins(before)
+        wanted = min([seen.head.version - max(keep_versions, 1) + 1, *held])
         after = before
         if wanted > before.version:
             after = await self._raise_floor(seen, before, wanted)
-        pinned, expired = await self._pins(domain)
-        limit = min([after.version, *pinned])
+        held, expired = await self._pins(after)
+        limit = min([after.version, *held])
         manifests = await self._delete_manifests(domain, limit)
-        artifacts = await self._delete_artifacts(after, limit)
+        artifacts = await self._delete_artifacts(after, limit, held.get(limit))
         for key in expired:
             await self._stores.delete.delete(key)
         return Swept(domain, before.version, after.version, manifests, artifacts, len(expired))
@@ -97,20 +101,33 @@ class Collector:
             raise Corrupt(f"no floor: key=`{key.path}`")
         return read_floor(domain, number, found.body)
 
-    async def _pins(self, domain: DomainName) -> tuple[list[int], list[PinKey]]:
-        """Return the versions of the pins that hold, and the keys of those long expired."""
-        held, expired = [], []
+    async def _pins(self, floor: Floor) -> tuple[dict[int, Head | None], list[PinKey]]:
+        """Return the versions of the pins that hold, and the keys of those long expired.
+
+        A pin below the floor holds, and its version comes along, where that is there as it was
+        pinned; otherwise its maker was told that it came too late.
+        """
+        held: dict[int, Head | None] = {}
+        expired = []
         now_ms = self._clock.utc_ms()
-        for key in await keys_of(self._stores.list, PinKey, domain):
+        for key in await keys_of(self._stores.list, PinKey, floor.domain):
             found = await self._read.get(key)
             if found is None:
                 continue  # another collector was faster
             pin = decode(found.body, Pin, where=key.path)
             if now_ms > pin.expires_at_ms + PIN_GRACE_MS:
                 expired.append(key)
-            else:
-                held.append(pin.version)
+            elif pin.version >= floor.version:
+                held[pin.version] = None
+            elif (head := await self._pinned(pin)) is not None:
+                held[pin.version] = head
         return held, expired
+
+    async def _pinned(self, pin: Pin) -> Head | None:
+        found = await self._read.get(manifest_key(pin.domain, pin.version))
+        if found is None or digest(found.body) != pin.manifest_hash:
+            return None
+        return read_head(pin.domain, pin.version, found.body)
 
     async def _raise_floor(self, seen: Seen, before: Floor, version: int) -> Floor:
         """Create the next marker; where another collector was faster, theirs is what counts."""
@@ -130,16 +147,16 @@ class Collector:
             return floor
         return await self._floor(domain, floor.number)
 
-    async def _manifest(self, floor: Floor, version: int) -> Head:
-        """Return a version that is there, unless a later floor than this was raised."""
+    async def _manifest(self, floor: Floor, version: int, expected: Digest | None = None) -> Head:
+        """Return a version that is there as expected, unless a later floor than this was raised."""
         key = manifest_key(floor.domain, version)
         found = await self._read.get(key)
-        if found is not None:
+        if found is not None and expected in (None, digest(found.body)):
             return read_head(floor.domain, version, found.body)
         later = await self._sight.newest_floor(floor.domain, floor.number)
         if later is not None and later.version > version:
             raise Conflict(f"another collector went further: floor=`{later.version}`")
-        raise Corrupt(f"a version above the floor is missing: key=`{key.path}`")
+        raise Corrupt(f"a version above the floor is missing or differs: key=`{key.path}`")
 
     async def _delete_manifests(self, domain: DomainName, limit: int) -> int:
         old = await keys_of(self._stores.list, DomainManifestKey, domain, limit - 1)
@@ -147,13 +164,15 @@ class Collector:
             await self._stores.delete.delete(key)
         return len(old)
 
-    async def _delete_artifacts(self, floor: Floor, limit: int) -> int:
+    async def _delete_artifacts(self, floor: Floor, limit: int, pinned: Head | None) -> int:
+        """Delete what the manifest at the limit, of the floor or of a pin, does not refer to."""
         domain = floor.domain
         deltas = await keys_of(self._stores.list, DeltaKey, domain, limit)
         bases = await keys_of(self._stores.list, BaseKey, domain, limit)
         if not deltas and not bases:
             return 0
-        live = set(artifact_keys((await self._manifest(floor, limit)).manifest))
+        at = pinned or await self._manifest(floor, limit, floor.manifest_hash)
+        live = set(artifact_keys(at.manifest))
         dead = [key for key in (*deltas, *bases) if key not in live]
         for key in dead:
             await self._stores.delete.delete(key)

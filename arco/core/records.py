@@ -76,6 +76,8 @@ class Pin(Record, frozen=True, kw_only=True):
 
     domain: DomainName
     version: int
+    manifest_hash: Digest
+    """Of the pinned version: what stands under its number after it was collected is not it."""
     reason: str
     pinned_at_ms: int
     expires_at_ms: int

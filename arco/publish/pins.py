@@ -9,7 +9,7 @@ from arco.core.canonical import encode
 from arco.core.ids import ULID_CHANCE_BYTES, make_ulid
 from arco.core.keys import PinKey
 from arco.core.manifest import Head
-from arco.core.records import Pin
+from arco.core.records import Floor, Pin
 from arco.publish.sight import Seen, Sight
 
 PIN_MS = 3_600_000
@@ -42,22 +42,27 @@ async def pin(
     chance: Chance,
     pin_ms: int = PIN_MS,
 ) -> Pinned | Collected:
-    """Pin a version that was read; `seen` tells from which floor on to look.
+    """Pin a version that was read, the newest or an earlier one; `seen` is the newest.
 
     The pin is created first and the floor asked for after, because a collector does it the other
-    way round: whichever was first is seen by the other. One create and one read.
+    way round: whichever was first is seen by the other. One create and one read, or two for an
+    earlier version, which may lie below the floor that was seen.
     """
     now_ms = clock.utc_ms()
     key = PinKey(head.domain, make_ulid(now_ms, chance.take(ULID_CHANCE_BYTES)))
     made = Pin(
         domain=head.domain,
         version=head.version,
+        manifest_hash=head.digest,
         reason=reason,
         pinned_at_ms=now_ms,
         expires_at_ms=now_ms + pin_ms,
     )
     await create.create(key, encode(made))
-    floor = await sight.newest_floor(head.domain, seen.floor_number)
+    if head.version < seen.head.version:
+        floor: Floor | None = await sight.floor_from(head.domain, seen.floor_number)
+    else:
+        floor = await sight.newest_floor(head.domain, seen.floor_number)
     if floor is not None and floor.version > head.version:
         return Collected(floor.version)
     return Pinned(key, made)

@@ -84,12 +84,14 @@ class Publisher:
         seen = permit.seen
         manifest = self._compose(permit, draft)
         for written in draft.written:
-            await self._check_artifact(written)
+            if not await self._is_there(written, seen):
+                return Lost(manifest.version)
         await permit.spend()
         raw = encode(manifest)
-        if not await self._occupy(DomainManifestKey(manifest.domain, manifest.version), raw):
-            return Lost(manifest.version)
+        ours = await self._occupy(DomainManifestKey(manifest.domain, manifest.version), raw)
         await self._check_floor(manifest, seen.floor_number)
+        if not ours:
+            return Lost(manifest.version)
         published = Seen(Head(manifest, digest(raw), raw), seen.floor_number)
         await self._hint(published)
         return Published(published)
@@ -112,20 +114,35 @@ class Publisher:
         check_artifacts(draft, manifest, frozenset(artifact_keys(before)))
         return manifest
 
-    async def _check_artifact(self, written: Written) -> None:
-        meta = await self._head.head(written.key)
-        if meta is None or (meta.size_bytes, meta.version) != (written.size_bytes, written.version):
-            found = "absent" if meta is None else f"{meta.size_bytes} bytes"
-            raise Corrupt(
-                f"artifact is not what was put: key=`{written.key.path}` "
-                f"size_bytes=`{written.size_bytes}` found=`{found}`"
-            )
+    async def _is_there(self, written: Written, seen: Seen) -> bool:
+        """Say whether an artifact stands as it was put; not where it was collected meanwhile.
+
+        Then a floor has reached the version in its name, and so others took the slot long ago.
+        """
+        denied: Denied | None = None
+        try:
+            meta = await self._head.head(written.key)
+        except Denied as refused:  # or absent, for who may not list
+            meta, denied = None, refused
+        if meta is None:
+            floor = await self._sight.newest_floor(seen.head.domain, seen.floor_number)
+            if floor is not None and floor.version >= written.key.version:
+                return False
+            if denied is not None:
+                raise denied
+        elif (meta.size_bytes, meta.version) == (written.size_bytes, written.version):
+            return True
+        found = "absent" if meta is None else f"{meta.size_bytes} bytes"
+        raise Corrupt(
+            f"artifact is not what was put: key=`{written.key.path}` "
+            f"size_bytes=`{written.size_bytes}` found=`{found}`"
+        )
 
     async def _occupy(self, key: DomainManifestKey, raw: bytes) -> bool:
         """Create the slot until something is seen in it; say whether it is ours.
 
         The same bytes again and again: a create that lands late finds the slot taken, by itself or
-        by another, and a slot that was seen taken never changes.
+        by another, and a slot that was seen taken never changes while it is above the floor.
         """
         uncertain = False
         for attempt in range(ATTEMPTS_MAX):
@@ -147,11 +164,15 @@ class Publisher:
         raise _unknown(key, f"nothing was seen in the slot: attempts=`{ATTEMPTS_MAX}`")
 
     async def _check_floor(self, manifest: Manifest, floor_number: int) -> None:
+        """Raise `Unavailable` when a floor passed the version.
+
+        Then what stands in the slot says nothing: ours may be void, or was there before and gone.
+        """
         key = DomainManifestKey(manifest.domain, manifest.version)
         try:
             floor = await self._sight.newest_floor(manifest.domain, floor_number)
         except (Denied, Unavailable) as refused:
-            raise _unknown(key, "created, but the floor could not be read") from refused
+            raise _unknown(key, "the floor could not be read") from refused
         if floor is not None and floor.version > manifest.version:
             raise _unknown(key, f"a floor passed it: floor=`{floor.version}`")
 

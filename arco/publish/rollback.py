@@ -11,13 +11,13 @@ from dataclasses import replace
 
 from arco.capabilities import Chance, Clock, Created, Read, StatePutStore
 from arco.core.draft import Draft, Written
-from arco.core.errors import Conflict, Corrupt, Invalid
+from arco.core.errors import ArcoError, Conflict, Corrupt, Denied, Invalid
 from arco.core.ids import ULID_CHANCE_BYTES, Ulid, digest, make_ulid
-from arco.core.keys import Key, StateKey, manifest_key
-from arco.core.manifest import Artifact, Kind, read_head, state_key
+from arco.core.keys import DomainName, Key, StateKey, manifest_key
+from arco.core.manifest import Artifact, Kind, Manifest, read_head, state_key
 from arco.publish.lease import PublishPermit
 from arco.publish.publisher import Lost, Published, Publisher
-from arco.publish.sight import Seen
+from arco.publish.sight import Seen, Sight
 
 
 async def roll_back(
@@ -27,45 +27,60 @@ async def roll_back(
     *,
     read: Read[Key],
     create: StatePutStore,
+    sight: Sight,
     clock: Clock,
     chance: Chance,
     writer: str,
 ) -> Published | Lost:
     """Publish the content of an earlier version again; positions stay, so that nothing refolds.
 
-    Costs one read of the manifest and a read and a create for each artifact object, before what a
-    publish costs. Raises `Invalid` for a version that is not earlier or was collected, `Corrupt`
-    for an artifact that is missing or differs.
+    Costs one read of the manifest, a read and a create for each artifact object and two reads of
+    floors, before what a publish costs. Raises `Invalid` for a version that is not earlier or was
+    collected, `Corrupt` for an artifact that is missing or differs.
     """
     seen = permit.seen
     if not 0 <= to_version < seen.head.version:
         raise Invalid(f"not an earlier version: to=`{to_version}` newest=`{seen.head.version}`")
     key = manifest_key(seen.head.domain, to_version)
-    found = await read.get(key)
-    if found is None:
-        raise Invalid(
-            f"no such version any more: key=`{key.path}`", next_step="choose a later version"
-        )
-    earlier = read_head(seen.head.domain, to_version, found.body).manifest
     written: list[Written] = []
-
-    async def copied(artifacts: tuple[Artifact, ...]) -> tuple[Artifact, ...]:
-        copies = []
-        for artifact in artifacts:
-            attempt = make_ulid(clock.utc_ms(), chance.take(ULID_CHANCE_BYTES))
-            copies.append(await _copy(artifact, seen, attempt, read, create, written))
-        return tuple(copies)
-
-    bases, deltas = await copied(earlier.bases), await copied(earlier.deltas)
+    refused: ArcoError | None = None
+    try:
+        earlier = await _manifest(seen.head.domain, to_version, read)
+        bases, deltas = [
+            [await _copy(a, seen, _attempt(clock, chance), read, create, written) for a in kept]
+            for kept in (earlier.bases, earlier.deltas)
+        ]
+    except (Corrupt, Denied) as error:
+        refused = error
+    floor = await sight.floor_from(seen.head.domain, seen.floor_number)
+    if floor.version > to_version:  # what was read may be anything: the floor is asked for after
+        raise Invalid(
+            f"no such version any more: key=`{key.path}` floor=`{floor.version}`",
+            next_step="choose a later version",
+        ) from refused
+    if refused is not None:
+        raise refused
     draft = Draft(
         Kind.ROLLBACK,
         writer,
         seen.head.manifest.positions,
-        bases=bases,
-        deltas=deltas,
+        bases=tuple(bases),
+        deltas=tuple(deltas),
         written=tuple(written),
     )
     return await publisher.publish(permit, draft)
+
+
+def _attempt(clock: Clock, chance: Chance) -> Ulid:
+    return make_ulid(clock.utc_ms(), chance.take(ULID_CHANCE_BYTES))
+
+
+async def _manifest(domain: DomainName, version: int, read: Read[Key]) -> Manifest:
+    key = manifest_key(domain, version)
+    found = await read.get(key)
+    if found is None:
+        raise Corrupt(f"a version above the floor is missing: key=`{key.path}`")
+    return read_head(domain, version, found.body).manifest
 
 
 async def _copy(

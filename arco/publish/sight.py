@@ -50,7 +50,8 @@ class Sight:
 
     `newest` costs four reads with a fresh hint: hint, version N, N+1 absent, the next floor absent.
     With what was seen before it costs two: N+1 absent, the next floor absent. Each newer version
-    costs about two more per doubling of the distance. Never a listing.
+    costs about two more per doubling of the distance, and a store that answers 403 for what is
+    absent one more for each look. Never a listing.
     """
 
     def __init__(self, read: Read[Key], tasks: Tasks) -> None:
@@ -85,6 +86,17 @@ class Sight:
         last = await Numbered(self._read, lambda n: FloorKey(domain, n)).last_after(number)
         return None if last is None else read_floor(domain, last[0], last[1].body)
 
+    async def floor_from(self, domain: DomainName, number: int) -> Floor:
+        """Return the newest floor from a number on, which exists. Two reads when none is newer."""
+        newer = await self.newest_floor(domain, number)
+        if newer is not None:
+            return newer
+        key = FloorKey(domain, number)
+        found = await self._read.get(key)
+        if found is None:
+            raise Corrupt(f"no floor: key=`{key.path}`")
+        return read_floor(domain, number, found.body)
+
     async def _hint(self, domain: DomainName) -> Hint:
         key = DomainHintKey(domain)
         stored = await self._read.get(key)
@@ -99,21 +111,19 @@ class Sight:
 
     async def _follow(self, domain: DomainName, start: _Start) -> Head | None:
         """Return the last version from the start on, or None when the start is not there."""
-        proven = None if start.known is None else start.version
-        chain = Numbered(self._read, lambda n: manifest_key(domain, n), proven)
+        chain = Numbered(self._read, lambda n: manifest_key(domain, n))
         if start.known is None:
-            first, following = await self._tasks.both(
+            stored, after = await self._tasks.both(
                 chain.ask(start.version), chain.ask(start.version + 1)
             )
-            stored = await chain.settle(first, start.version)
             if stored is None or digest(stored.body) != start.digest:
+                await chain.confirm()
                 return None
             head = read_head(domain, start.version, stored.body)
         else:
-            head, following = start.known, await chain.ask(start.version + 1)
-        after = await chain.settle(following, start.version)
+            head, after = start.known, await chain.ask(start.version + 1)
         if after is None:
-            return head
+            return head  # where it was refused, the look for floors confirms that it is absent
         head = _succeed(head, read_head(domain, head.version + 1, after.body))
         last = await chain.last_after(head.version)
         return head if last is None else read_head(domain, last[0], last[1].body)

@@ -144,7 +144,10 @@ class FaultyBackend:
         return found
 
     async def head(self, path: str) -> ObjectMeta | None:
-        return await self._do("head", path, lambda: self.inner.head(path))
+        found = await self._do("head", path, lambda: self.inner.head(path))
+        if found is None and self.forbidden:
+            raise Denied("403")
+        return found
 
     async def create(self, path: str, body: bytes) -> Created | Exists:
         return await self._do("create", path, lambda: self.inner.create(path, body))

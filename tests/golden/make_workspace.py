@@ -91,6 +91,7 @@ def make() -> tuple[Stage, bytes]:
             4,
             read=stage.stores.read,
             create=stage.stores.create,
+            sight=stage.sight,
             clock=stage.clock,
             chance=stage.chance,
             writer="operator",

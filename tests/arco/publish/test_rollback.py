@@ -23,6 +23,7 @@ def rolling(stage: Stage, lease: Lease, to_version: int, seen: Any = None) -> Pu
             to_version,
             read=stage.stores.read,
             create=stage.stores.create,
+            sight=stage.sight,
             clock=stage.clock,
             chance=stage.chance,
             writer="operator",
