@@ -6,16 +6,25 @@ are refused and never half understood. Digests are taken of the stored bytes, no
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Annotated, TypeAlias, TypeVar
 
 import msgspec
 
-from arco.core.errors import Corrupt
+from arco.core.errors import Corrupt, Invalid
 
 FORMAT_VERSION = 1
 """Of every record; a reader refuses what is later."""
 RECORD_BYTES_MAX = 16 * 1024 * 1024
-"""The largest record that is read; a manifest with all its inline deltas stays well below."""
+"""The largest record that is written or read; a manifest with its inline deltas stays below."""
+NUMBER_MAX = 2**53 - 1
+"""The largest number that every reader of JSON takes exactly (RFC 7493 section 2.2)."""
+
+Natural: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=NUMBER_MAX)]
+"""A number from 0 on: versions, tokens, sizes, positions."""
+Moment: TypeAlias = Annotated[int, msgspec.Meta(ge=-NUMBER_MAX, le=NUMBER_MAX)]
+"""Unix milliseconds, as some clock said them."""
+
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 R = TypeVar("R", bound="Record")
 
@@ -34,7 +43,26 @@ class Record(Part, frozen=True, kw_only=True):
 
 
 def encode(record: Record) -> bytes:
-    """Return the one spelling of a record."""
+    """Return the one spelling of a record that everybody can read again.
+
+    Raises `Invalid` for what would be stored for ever and never read: too large, a number that is
+    out of range, text that is not Unicode.
+    """
+    kind = type(record).__name__
+    try:
+        raw = _spell(record)
+        msgspec.json.decode(raw, type=type(record))
+    except (msgspec.ValidationError, UnicodeEncodeError, OverflowError) as error:
+        raise Invalid(f"record cannot be written: kind=`{kind}` reason=`{error}`") from error
+    if len(raw) > RECORD_BYTES_MAX:
+        raise Invalid(
+            f"record too large: kind=`{kind}` bytes=`{len(raw)}` max=`{RECORD_BYTES_MAX}`",
+            next_step="put less into one version: fewer events, smaller inline deltas",
+        )
+    return raw
+
+
+def _spell(record: Record) -> bytes:
     return msgspec.json.encode(record, order="sorted")
 
 
@@ -50,11 +78,11 @@ def decode(raw: bytes, kind: type[R], *, where: str) -> R:
         )
     try:
         record = msgspec.json.decode(raw, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         _refuse_other_format(_format_of(raw), where)
         raise Corrupt(f"record is not readable: key=`{where}` reason=`{error}`") from error
     _refuse_other_format(record.format_version, where)
-    if encode(record) != raw:
+    if _spell(record) != raw:
         raise Corrupt(f"record is not spelled canonically: key=`{where}`")
     return record
 
@@ -66,7 +94,7 @@ class _Format(msgspec.Struct):
 def _format_of(raw: bytes) -> int:
     try:
         return msgspec.json.decode(raw, type=_Format).format_version
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _UNREADABLE:
         return FORMAT_VERSION  # no record at all, which the caller says better
 
 

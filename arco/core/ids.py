@@ -6,6 +6,7 @@ Nothing here reads a clock or a random source; both are arguments.
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import NewType
 
 from ulid import ULID
@@ -18,7 +19,21 @@ Digest = NewType("Digest", str)
 """A SHA-256 as 64 lower-case hexadecimal digits."""
 
 ULID_CHANCE_BYTES = 10
+ULID_PATTERN = "[0-7][0-9A-HJKMNP-TV-Z]{25}"
+DIGEST_PATTERN = "[0-9a-f]{64}"
 _ULID_MAX = (1 << 128) - 1
+_IS_ULID = re.compile(ULID_PATTERN, re.ASCII).fullmatch
+_IS_DIGEST = re.compile(DIGEST_PATTERN, re.ASCII).fullmatch
+
+
+def is_ulid(text: str) -> bool:
+    """Say whether stored text is a ULID; nothing that is read may be taken for one unasked."""
+    return _IS_ULID(text) is not None
+
+
+def is_digest(text: str) -> bool:
+    """Say whether stored text is a digest."""
+    return _IS_DIGEST(text) is not None
 
 
 def digest(raw: bytes) -> Digest:

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from arco.core.canonical import Part, Record, decode
+from arco.core.canonical import Moment, Natural, Part, Record, decode
 from arco.core.errors import Corrupt, Invalid
-from arco.core.ids import Digest, Ulid, digest
+from arco.core.ids import Digest, Ulid, digest, is_digest, is_ulid
 from arco.core.keys import BaseKey, DeltaKey, DomainName, StateKey, manifest_key
 from arco.core.merkle import EMPTY_ROOT
 
@@ -42,8 +42,8 @@ class FoldedSegment(Part, frozen=True, kw_only=True):
 
     key: str
     digest: Digest
-    first: int
-    last: int
+    first: Natural
+    last: Natural
 
 
 class Artifact(Part, frozen=True, kw_only=True):
@@ -52,9 +52,9 @@ class Artifact(Part, frozen=True, kw_only=True):
     `digest` is over the bytes, `size_bytes` their number, `rows` the rows per table.
     """
 
-    size_bytes: int
+    size_bytes: Natural
     digest: Digest
-    rows: dict[str, int]
+    rows: dict[str, Natural]
     key: str | None = None
     inline: bytes | None = None
 
@@ -64,35 +64,35 @@ class Outcome(Part, frozen=True, kw_only=True):
 
     key_digest: Digest
     request_digest: Digest
-    event_index: int
+    event_index: Natural
 
 
 class Totals(Part, frozen=True, kw_only=True):
     """Running sums over the chain."""
 
-    events: int = 0
-    commits: int = 0
+    events: Natural = 0
+    commits: Natural = 0
 
 
 class Manifest(Record, frozen=True, kw_only=True):
     """One version of a domain. Times are Unix milliseconds."""
 
     domain: DomainName
-    version: int
+    version: Natural
     kind: Kind
     commit_ulid: Ulid
-    fencing_token: int
+    fencing_token: Natural
     parent_hash: Digest
-    committed_at_ms: int
+    committed_at_ms: Moment
     writer: str
     segments: tuple[FoldedSegment, ...] = ()
-    events: int = 0
+    events: Natural = 0
     events_root: Digest
-    positions: dict[str, int]
+    positions: dict[str, Natural]
     outcomes: tuple[Outcome, ...] = ()
     bases: tuple[Artifact, ...] = ()
     deltas: tuple[Artifact, ...] = ()
-    floor_number: int = 0
+    floor_number: Natural = 0
     totals: Totals = Totals()
 
 
@@ -156,8 +156,9 @@ def contradictions(manifest: Manifest) -> Iterator[str]:
         {False},
     ):
         yield f"version 0 alone is the genesis and has token 0: token=`{manifest.fencing_token}`"
-    if manifest.version < 0 or manifest.fencing_token < 0 or manifest.events < 0:
-        yield f"numbers start at 0: token=`{manifest.fencing_token}` events=`{manifest.events}`"
+    if not (is_ulid(manifest.commit_ulid) and is_digest(manifest.events_root)):
+        ulid, events_root = manifest.commit_ulid, manifest.events_root
+        yield f"no ulid, or no digest: commit_ulid=`{ulid}` events_root=`{events_root}`"
     for artifact in (*manifest.bases, *manifest.deltas):
         if (artifact.key is None) == (artifact.inline is None):
             yield "an artifact is either a key or inline: "
@@ -169,7 +170,7 @@ def contradictions(manifest: Manifest) -> Iterator[str]:
     if len(manifest.deltas) > LIVE_DELTAS_MAX:
         yield f"too many live deltas: deltas=`{len(manifest.deltas)}` max=`{LIVE_DELTAS_MAX}`"
     for segment in manifest.segments:
-        if not 0 <= segment.first <= segment.last:
+        if segment.first > segment.last:
             yield f"positions run backwards: segment=`{segment.key}`"
 
 

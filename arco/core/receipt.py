@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from arco.core.canonical import Record
-from arco.core.ids import Digest, digest
+from arco.core.canonical import Natural, Record
+from arco.core.ids import Digest, digest, is_digest
 from arco.core.keys import DomainName
 from arco.core.manifest import Head, read_head
 from arco.core.merkle import leaf_hash, prove, proves
@@ -20,13 +20,13 @@ class Receipt(Record, frozen=True, kw_only=True):
     """That one event is in one version: digests in hexadecimal, the proof from the leaf up."""
 
     domain: DomainName
-    version: int
+    version: Natural
     manifest_hash: Digest
     parent_hash: Digest
-    fencing_token: int
+    fencing_token: Natural
     event_digest: Digest
-    event_index: int
-    events: int
+    event_index: Natural
+    events: Natural
     proof: tuple[Digest, ...]
 
 
@@ -63,6 +63,8 @@ def disproof(receipt: Receipt, event: bytes, raw_manifest: bytes) -> str:
     said = (receipt.parent_hash, receipt.fencing_token, receipt.events)
     if said != (manifest.parent_hash, manifest.fencing_token, manifest.events):
         return "another parent, token or number of events than the manifest's"
+    if not all(map(is_digest, receipt.proof)):
+        return "the proof is no list of digests"
     proof = [bytes.fromhex(step) for step in receipt.proof]
     root = bytes.fromhex(manifest.events_root)
     if not proves(proof, leaf_hash(event), receipt.event_index, receipt.events, root):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from arco.core.canonical import Record
+from arco.core.canonical import Moment, Natural, Record
 from arco.core.ids import Digest
 from arco.core.keys import DomainName
 
@@ -37,19 +37,19 @@ class LockRecord(Record, frozen=True, kw_only=True):
     domain: DomainName
     state: LeaseState
     holder: str
-    fencing_token: int
+    fencing_token: Natural
     nonce: str
-    written_at_ms: int
-    lease_ms: int = LEASE_MS
+    written_at_ms: Moment
+    lease_ms: Natural = LEASE_MS
 
 
 class Hint(Record, frozen=True, kw_only=True):
     """Where reading may start: a version, the digest of its manifest, the newest floor's number."""
 
     domain: DomainName
-    version: int
+    version: Natural
     manifest_hash: Digest
-    floor_number: int
+    floor_number: Natural
 
 
 class Floor(Record, frozen=True, kw_only=True):
@@ -60,11 +60,11 @@ class Floor(Record, frozen=True, kw_only=True):
     """
 
     domain: DomainName
-    number: int
-    version: int
+    number: Natural
+    version: Natural
     manifest_hash: Digest
     removed_root: Digest
-    raised_at_ms: int
+    raised_at_ms: Moment
 
 
 class Pin(Record, frozen=True, kw_only=True):
@@ -75,12 +75,12 @@ class Pin(Record, frozen=True, kw_only=True):
     """
 
     domain: DomainName
-    version: int
+    version: Natural
     manifest_hash: Digest
     """Of the pinned version: what stands under its number after it was collected is not it."""
     reason: str
-    pinned_at_ms: int
-    expires_at_ms: int
+    pinned_at_ms: Moment
+    expires_at_ms: Moment
 
 
 class Root(Record, frozen=True, kw_only=True):
@@ -94,4 +94,4 @@ class Root(Record, frozen=True, kw_only=True):
     workspace: str
     domains: tuple[DomainName, ...]
     probe: str
-    created_at_ms: int
+    created_at_ms: Moment

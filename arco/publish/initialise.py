@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from arco.capabilities import Chance, Clock, Create, Exists, Read
 from arco.core.canonical import decode, encode
 from arco.core.errors import Corrupt, Invalid
-from arco.core.ids import ULID_CHANCE_BYTES, Digest, Ulid, digest, make_ulid
+from arco.core.ids import ULID_CHANCE_BYTES, Digest, Ulid, digest, is_ulid, make_ulid
 from arco.core.keys import (
     DomainHintKey,
     DomainName,
@@ -98,6 +98,8 @@ async def open_workspace(read: Read[RootManifestKey], workspace: Workspace) -> O
             f"root of another workspace: key=`{ROOT_KEY.path}` tenant=`{root.tenant}` "
             f"workspace=`{root.workspace}`"
         )
+    if not is_ulid(root.probe):
+        raise Corrupt(f"root names no probe: key=`{ROOT_KEY.path}` probe=`{root.probe}`")
     return Opened(root, digest(found.body))
 
 

@@ -411,7 +411,7 @@ class Leases:
                 f"no lock: key=`{key.path}`", next_step="run `arco init` to complete the workspace"
             )
         record = decode(stored.body, LockRecord, where=key.path)
-        if record.domain != domain or record.fencing_token < 0:
+        if record.domain != domain:
             raise Corrupt(f"lock of another place: key=`{key.path}` domain=`{record.domain}`")
         return _Look(record, stored.version)
 

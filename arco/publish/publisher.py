@@ -83,11 +83,11 @@ class Publisher:
         """
         seen = permit.seen
         manifest = self._compose(permit, draft)
+        raw = encode(manifest)
         for written in draft.written:
             if not await self._is_there(written, seen):
                 return Lost(manifest.version)
         await permit.spend()
-        raw = encode(manifest)
         ours = await self._occupy(DomainManifestKey(manifest.domain, manifest.version), raw)
         await self._check_floor(manifest, seen.floor_number)
         if not ours:

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from arco.core.errors import Invalid
-from arco.core.ids import Ulid, ulid_ms
+from arco.core.ids import DIGEST_PATTERN, ULID_PATTERN, Ulid, is_ulid, ulid_ms
 
 NUMBER_DIGITS = 20
 NUMBER_MAX = 10**NUMBER_DIGITS - 1
@@ -83,14 +83,20 @@ def _one_of(names: type[StrEnum]) -> Segment:
 
 
 def date_of(ulid: str) -> str:
-    """Return the UTC date, `YYYY-MM-DD`, of the instant in a ULID; `ValueError` when it is none."""
-    if not re.fullmatch(ULID.pattern, ulid, re.ASCII):
-        raise ValueError(ulid)
-    return datetime.fromtimestamp(ulid_ms(Ulid(ulid)) / 1000, UTC).strftime("%Y-%m-%d")
+    """Return the UTC date, `YYYY-MM-DD`, of the instant in a ULID.
+
+    Raises `Invalid` for what is no ULID, and for an instant after the year 9999.
+    """
+    try:
+        if is_ulid(ulid):
+            return datetime.fromtimestamp(ulid_ms(Ulid(ulid)) / 1000, UTC).strftime("%Y-%m-%d")
+    except (OverflowError, ValueError):  # which of them depends on the system
+        pass
+    raise Invalid(f"no date in a ulid: ulid=`{respelled(ulid)}`")
 
 
-ULID = Segment("[0-7][0-9A-HJKMNP-TV-Z]{25}")
-DIGEST = Segment("[0-9a-f]{64}")
+ULID = Segment(ULID_PATTERN)
+DIGEST = Segment(DIGEST_PATTERN)
 NUMBER = Segment(f"[0-9]{{{NUMBER_DIGITS}}}", _number, int)
 VERSION = Segment(f"(?!0{{{NUMBER_DIGITS}}}){NUMBER.pattern}", _number, int)
 """From 1 on: version 0 of a domain is made by the initialiser and has a family of its own."""
