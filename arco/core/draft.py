@@ -16,7 +16,7 @@ from arco.core.manifest import (
     Manifest,
     Outcome,
     Totals,
-    artifact_keys,
+    state_key,
 )
 from arco.core.merkle import leaf_hash, root
 
@@ -84,18 +84,22 @@ def compose(
     )
 
 
-def check_artifacts(draft: Draft, following: Manifest, inherited: frozenset[StateKey]) -> None:
-    """Raise `Invalid` unless each artifact is inherited, or was written and may be new here.
+def check_artifacts(draft: Draft, following: Manifest, before: Manifest) -> None:
+    """Raise `Invalid` unless each artifact is inherited as it was, or written and may be new here.
 
     So a reference, once dropped, never comes back after the version in the artifact's name: what
     the collector relies on.
     """
-    written = {entry.key for entry in draft.written}
-    for key in artifact_keys(following):
-        if key in inherited:
+    inherited = {artifact.key: artifact for artifact in (*before.bases, *before.deltas)}
+    written = {entry.key: entry.size_bytes for entry in draft.written}
+    for artifact in (*following.bases, *following.deltas):
+        if artifact.key is None or artifact == inherited.get(artifact.key):
             continue
-        if key not in written:
-            raise Invalid(f"artifact neither inherited nor written: key=`{key.path}`")
+        key = state_key(artifact.key)
+        if written.get(key) != artifact.size_bytes:
+            raise Invalid(
+                f"artifact neither inherited nor written as it is said to be: key=`{key.path}`"
+            )
         if key.domain != following.domain or key.version < following.version:
             raise Invalid(
                 f"artifact is named for another domain or an earlier version: key=`{key.path}` "

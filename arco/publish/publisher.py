@@ -16,10 +16,10 @@ from arco.capabilities import (
 )
 from arco.core.canonical import encode
 from arco.core.draft import Draft, Written, check_artifacts, compose
-from arco.core.errors import Corrupt, Denied, Fenced, Invalid, Unavailable
+from arco.core.errors import ArcoError, Corrupt, Denied, Fenced, Invalid, Unavailable
 from arco.core.ids import ULID_CHANCE_BYTES, digest, ulid_after
 from arco.core.keys import DomainHintKey, DomainManifestKey, Key
-from arco.core.manifest import Head, Manifest, artifact_keys, contradictions, may_follow
+from arco.core.manifest import Head, Manifest, contradictions, may_follow
 from arco.core.records import Hint
 from arco.publish.lease import PublishPermit
 from arco.publish.sight import Seen, Sight
@@ -89,10 +89,10 @@ class Publisher:
                 return Lost(manifest.version)
         await permit.spend()
         ours = await self._occupy(DomainManifestKey(manifest.domain, manifest.version), raw)
-        await self._check_floor(manifest, seen.floor_number)
+        floor_number = await self._check_floor(manifest, seen.floor_number)
         if not ours:
             return Lost(manifest.version)
-        published = Seen(Head(manifest, digest(raw), raw), seen.floor_number)
+        published = Seen(Head(manifest, digest(raw), raw), floor_number)
         await self._hint(published)
         return Published(published)
 
@@ -111,7 +111,7 @@ class Publisher:
         if refused:
             kind = Fenced if manifest.fencing_token < before.fencing_token else Invalid
             raise kind(f"may not follow: {refused}")
-        check_artifacts(draft, manifest, frozenset(artifact_keys(before)))
+        check_artifacts(draft, manifest, before)
         return manifest
 
     async def _is_there(self, written: Written, seen: Seen) -> bool:
@@ -156,25 +156,29 @@ class Publisher:
                     return found.body == raw
             except Unavailable:
                 uncertain = True
-            except Denied as refused:
+            except ArcoError as refused:
                 if not uncertain:
                     raise
-                raise _unknown(key, "the credential was refused meanwhile") from refused
+                raise _unknown(key, "a later attempt was refused meanwhile") from refused
             await self._tasks.sleep_ms(BACKOFF_FIRST_MS << attempt)
         raise _unknown(key, f"nothing was seen in the slot: attempts=`{ATTEMPTS_MAX}`")
 
-    async def _check_floor(self, manifest: Manifest, floor_number: int) -> None:
-        """Raise `Unavailable` when a floor passed the version.
+    async def _check_floor(self, manifest: Manifest, floor_number: int) -> int:
+        """Return the number of the newest floor. Raises `Unavailable` when one passed the version.
 
         Then what stands in the slot says nothing: ours may be void, or was there before and gone.
+        Nor is anything else that is wrong with floors a refusal: the version is there by now.
         """
         key = DomainManifestKey(manifest.domain, manifest.version)
         try:
             floor = await self._sight.newest_floor(manifest.domain, floor_number)
-        except (Denied, Unavailable) as refused:
+        except ArcoError as refused:
             raise _unknown(key, "the floor could not be read") from refused
-        if floor is not None and floor.version > manifest.version:
+        if floor is None:
+            return floor_number
+        if floor.version > manifest.version:
             raise _unknown(key, f"a floor passed it: floor=`{floor.version}`")
+        return floor.number
 
     async def _hint(self, seen: Seen) -> None:
         head, now_ms = seen.head, self._clock.monotonic_ms()
@@ -190,7 +194,7 @@ class Publisher:
         )
         try:
             await self._replace.replace(DomainHintKey(head.domain), encode(hint))
-        except (Denied, Unavailable):
+        except ArcoError:
             return  # nobody needs a hint to be new, and the version is visible already
 
 

@@ -11,7 +11,7 @@ import pytest
 from arco.capabilities import Created
 from arco.core.canonical import encode
 from arco.core.draft import Written
-from arco.core.errors import Corrupt, Denied, Fenced, Invalid, Unavailable
+from arco.core.errors import ArcoError, Corrupt, Denied, Fenced, Invalid, Unavailable
 from arco.core.ids import Ulid, digest
 from arco.core.keys import (
     DeltaKey,
@@ -26,7 +26,7 @@ from arco.core.receipt import disproof, receipt_for
 from arco.core.records import Floor
 from arco.publish.lease import Busy
 from arco.publish.publisher import ATTEMPTS_MAX, Lost, Published
-from tests.arco.storage_kit import CATALOG, Stage, run
+from tests.arco.storage_kit import CATALOG, WORKSPACE, FaultyBackend, Stage, run
 
 
 @pytest.fixture
@@ -181,6 +181,85 @@ def test_a_credential_that_expires_meanwhile_leaves_the_outcome_unknown(stage: S
         run(stage.publisher.publish(lease.permit_issuer().issue(stage.newest()), stage.draft()))
 
 
+class Refusing(FaultyBackend):
+    """A store that refuses as clouds do with 400: neither the credential nor the time is wrong."""
+
+    refused: ArcoError | None = None
+    where = ""
+
+    async def _do(self, operation: str, path: str, work: Any) -> Any:
+        if self.refused and f"{operation} {path}".find(self.where) >= 0:
+            raise self.refused
+        return await super()._do(operation, path, work)
+
+
+REFUSALS = [Invalid("400"), Corrupt("not as long as the store says"), Denied("403")]
+
+
+@pytest.mark.parametrize("refused", REFUSALS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("step", ["create", "get"])
+def test_no_refusal_after_an_unanswered_create_says_that_it_failed(
+    refused: ArcoError, step: str
+) -> None:
+    backend = Refusing()
+    stage = Stage(backend)
+    lease = stage.acquire("a")
+    backend.fault = faults("after" if step == "get" else "late")
+    backend.where = f"{step} {WORKSPACE.locate(slot(1))}"
+
+    def then() -> None:
+        backend.refused = refused
+
+    stage.tasks.meanwhile = then
+    permit = lease.permit_issuer().issue(stage.newest())
+    with pytest.raises(Unavailable, match="refused meanwhile"):
+        run(stage.publisher.publish(permit, stage.draft()))
+    backend.refused = None
+    backend.land()
+    assert stage.newest().head.version == 1
+
+
+@pytest.mark.parametrize("refused", REFUSALS, ids=lambda error: type(error).__name__)
+def test_floors_that_cannot_be_read_make_a_created_version_unknown(refused: ArcoError) -> None:
+    backend = Refusing()
+    stage = Stage(backend)
+    lease = stage.acquire("a")
+    permit = lease.permit_issuer().issue(stage.newest())
+    backend.where, backend.refused = f"get {WORKSPACE.prefix}floors", refused
+    with pytest.raises(Unavailable, match="the floor could not be read"):
+        run(stage.publisher.publish(permit, stage.draft()))
+
+
+def test_a_broken_floor_makes_a_created_version_unknown(stage: Stage) -> None:
+    lease = stage.acquire("a")
+    seen = stage.newest()
+    stage.put(FloorKey(CATALOG, 1), b"{}")
+    with pytest.raises(Unavailable, match="the floor could not be read"):
+        run(stage.publisher.publish(lease.permit_issuer().issue(seen), stage.draft()))
+    assert stage.raw(slot(1))
+
+
+@pytest.mark.parametrize("refused", REFUSALS, ids=lambda error: type(error).__name__)
+def test_a_hint_that_is_refused_does_not_unmake_the_version(refused: ArcoError) -> None:
+    backend = Refusing()
+    stage = Stage(backend)
+    backend.where, backend.refused = "replace", refused
+    assert stage.commit(stage.acquire("a")).head.version == 1
+
+
+def test_a_floor_that_was_seen_is_not_looked_for_again(stage: Stage) -> None:
+    lease = stage.acquire("a")
+    head = stage.commit(lease)
+    raise_floor(stage, 1, 1, head.head.digest)
+    raise_floor(stage, 2, 1, head.head.digest)
+    second = stage.commit(lease, head)
+    assert second.floor_number == 2
+    stage.backend.requests.clear()
+    third = stage.commit(lease, second)
+    assert dict(stage.backend.requests) == {"create": 1, "get": 1}
+    assert third.head.manifest.floor_number == 2
+
+
 def test_a_create_below_a_newer_floor_is_not_acknowledged(stage: Stage) -> None:
     lease = stage.acquire("a")
     seen = stage.newest()
@@ -231,8 +310,9 @@ def test_mid_write_crash_never_referenced(stage: Stage) -> None:
         replace(written, version="another"),  # written over
     ):
         permit = lease.permit_issuer().issue(stage.newest())
+        said = msgspec.structs.replace(artifact, size_bytes=broken.size_bytes)
         with pytest.raises(Corrupt, match="not what was put"):
-            run(stage.publisher.publish(permit, stage.draft(deltas=(artifact,), written=(broken,))))
+            run(stage.publisher.publish(permit, stage.draft(deltas=(said,), written=(broken,))))
     stage.remove(written.key)
     permit = lease.permit_issuer().issue(stage.newest())
     with pytest.raises(Corrupt, match="found=`absent`"):
@@ -262,9 +342,25 @@ def test_an_artifact_that_nobody_wrote_for_this_version_is_refused(stage: Stage)
         run(stage.publisher.publish(permit, stage.draft(deltas=(artifact,), written=(written,))))
     with pytest.raises(Invalid, match="neither inherited nor written"):
         run(stage.publisher.publish(permit, stage.draft(deltas=(artifact,))))
+    twice = replace(written, key=replace(written.key, version=2))
+    longer = msgspec.structs.replace(artifact, key=twice.key.path, size_bytes=99)
+    with pytest.raises(Invalid, match="as it is said to be"):
+        run(stage.publisher.publish(permit, stage.draft(deltas=(longer,), written=(twice,))))
     wrong = Artifact(size_bytes=3, digest=digest(b"abc"), rows={}, inline=b"abd")
     with pytest.raises(Invalid, match="inline bytes"):
         run(stage.publisher.publish(permit, stage.draft(deltas=(wrong,))))
+
+
+def test_an_inherited_artifact_stays_what_it_was(stage: Stage) -> None:
+    lease = stage.acquire("a")
+    artifact, written = put_delta(stage, 1)
+    stage.commit(lease, deltas=(artifact,), written=(written,))
+    for changes in ({"digest": digest(b"other")}, {"rows": {"t": 9}}, {"size_bytes": 5}):
+        other = msgspec.structs.replace(artifact, **changes)
+        permit = lease.permit_issuer().issue(stage.newest())
+        with pytest.raises(Invalid, match="neither inherited nor written"):
+            run(stage.publisher.publish(permit, stage.draft(deltas=(other,))))
+    stage.commit(lease, bases=(artifact,))  # where it stands does not matter
 
 
 # --- succession ---------------------------------------------------------------------------------
