@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from arco.capabilities import Read
 from arco.core.canonical import decode
-from arco.core.errors import Corrupt, Invalid
+from arco.core.errors import Corrupt, Invalid, Unavailable
 from arco.core.ids import Digest
 from arco.core.keys import (
     DomainHintKey,
@@ -89,6 +89,17 @@ NEXT_STEPS = {
 
 
 @dataclass(slots=True)
+class _Walk:
+    """What was looked at in one walk, and what was found; the last walk of a domain counts."""
+
+    manifests: int = 0
+    segments: int = 0
+    artifacts: dict[tuple[str, int, Digest], int] = field(default_factory=dict)
+    """What versions say of an artifact (key, size, digest), and how many bytes are there."""
+    findings: list[Finding] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class _Chain:
     """The versions of a domain as far as they were walked."""
 
@@ -111,16 +122,18 @@ class Verifier:
         progress: Callable[[str, int], None] = lambda what, count: None,
     ) -> None:
         self._read, self._workspace, self._progress = read, workspace, progress
-        self._findings: list[Finding] = []
-        self._manifests = self._artifact_bytes = self._segments = 0
-        self._artifacts: set[str] = set()
+        self._walk = _Walk()
+        self._digests: dict[str, tuple[int, Digest]] = {}
+        """What artifacts were found to be, so that a second walk does not read them again."""
 
     async def verify(self, domains: Iterable[DomainName] | None = None) -> Verified:
         """Return what is true of the workspace.
 
-        Raises `Invalid` when there is no workspace, `Denied` and `Unavailable` as reads do.
+        Raises `Invalid` when there is no workspace, `Denied` and `Unavailable` as reads do, and
+        `Unavailable` where collectors were faster than `WALKS_MAX` walks of a domain.
         """
         newest: dict[str, int] = {}
+        walks = [self._walk]
         try:
             opened = await open_workspace(self._read, self._workspace)
         except Corrupt as error:
@@ -128,37 +141,33 @@ class Verifier:
         else:
             for domain in opened.root.domains if domains is None else domains:
                 newest[domain] = await self._domain(opened, domain)
+                walks.append(self._walk)
+        sizes = {path: size for walk in walks for (path, *_), size in walk.artifacts.items()}
         return Verified(
             domains=newest,
-            manifests=self._manifests,
-            artifacts=len(self._artifacts),
-            artifact_bytes=self._artifact_bytes,
-            segments=self._segments,
-            findings=tuple(self._findings),
+            manifests=sum(walk.manifests for walk in walks),
+            artifacts=len(sizes),
+            artifact_bytes=sum(sizes.values()),
+            segments=sum(walk.segments for walk in walks),
+            findings=tuple(finding for walk in walks for finding in walk.findings),
         )
 
     async def _domain(self, opened: Opened, domain: DomainName) -> int:
         """Walk a domain; once more where a collector raised its floor meanwhile."""
-        walks = 1
-        before = len(self._findings)
-        chain, floors = await self._walk(opened, domain)
-        while len(self._findings) > before and walks < WALKS_MAX:
-            if not await self._floor_rose(domain, floors):
-                break
-            del self._findings[before:]
-            chain, floors = await self._walk(opened, domain)
-            walks += 1
-        return chain.last.version if chain.last else chain.first
-
-    async def _walk(self, opened: Opened, domain: DomainName) -> tuple[_Chain, int]:
-        """Return the chain of a domain and the number of its floors, after looking at all of it."""
-        hint = await self._hint(domain)  # before the chain, which may grow under us
-        floor, floors = await self._floors(domain)
-        chain = await self._chain(opened, domain, floor)
-        if hint is not None:
-            self._check_hint(hint, chain)
-        await self._lock(domain, chain.last)
-        return chain, floors
+        for _ in range(WALKS_MAX):
+            self._walk = _Walk()
+            hint = await self._hint(domain)  # before the chain, which may grow under us
+            floor, count = await self._floors(domain)
+            chain = await self._chain(opened, domain, floor)
+            if hint is not None:
+                self._check_hint(hint, chain)
+            await self._lock(domain, chain.last)
+            if not self._walk.findings or not await self._floor_rose(domain, count):
+                return chain.last.version if chain.last else chain.first
+        raise Unavailable(
+            f"floors were raised faster than the domain was read: domain=`{domain}`",
+            next_step="verify while no collector runs, or pin a version first",
+        )
 
     async def _floor_rose(self, domain: DomainName, count: int) -> bool:
         floors = Numbered(self._read, lambda n: FloorKey(domain, n))
@@ -200,8 +209,8 @@ class Verifier:
             except Corrupt as error:
                 self._find("manifest", key, error.problem)
                 return chain
-            self._manifests += 1
-            self._progress(domain, self._manifests)
+            self._walk.manifests += 1
+            self._progress(domain, self._walk.manifests)
             if chain.last is None:
                 self._check_start(opened, head, floor.manifest_hash if floor else None)
             elif refused := may_follow(chain.last, head.manifest):
@@ -228,16 +237,19 @@ class Verifier:
         for segment in head.manifest.segments:
             await self._segment(segment.key, segment.digest)
         for artifact in (*head.manifest.bases, *head.manifest.deltas):
-            if artifact.key is not None and artifact.key not in self._artifacts:
-                self._artifacts.add(artifact.key)
-                await self._artifact(artifact.key, artifact, head.version)
+            if artifact.key is None:
+                continue
+            said = (artifact.key, artifact.size_bytes, artifact.digest)
+            if said not in self._walk.artifacts:
+                size = await self._artifact(artifact.key, artifact, head.version)
+                self._walk.artifacts[said] = size
 
     async def _segment(self, path: str, expected: Digest) -> None:
-        self._segments += 1
+        self._walk.segments += 1
         try:
             key = LedgerKey.parse(path)
         except Invalid as error:
-            self._findings.append(_finding("segment", path, error.problem))
+            self._walk.findings.append(_finding("segment", path, error.problem))
             return
         size, found = await self._digest(key)
         if size is None:
@@ -245,19 +257,23 @@ class Verifier:
         elif found != expected:
             self._find("segment", key, f"other bytes than were folded: digest=`{expected}`")
 
-    async def _artifact(self, path: str, artifact: Artifact, version: int) -> None:
+    async def _artifact(self, path: str, artifact: Artifact, version: int) -> int:
+        """Check an artifact, and return how many bytes it has."""
         try:
             key = state_key(path)
         except Invalid as error:
-            self._findings.append(_finding("artifact", path, error.problem))
-            return
-        size, found = await self._digest(key)
-        self._artifact_bytes += size or 0
+            self._walk.findings.append(_finding("artifact", path, error.problem))
+            return 0
         where = f"version=`{version}`"
-        if size is None:
-            self._find("artifact", key, f"the artifact is gone: {where}")
-        elif (size, found) != (artifact.size_bytes, artifact.digest):
+        if path not in self._digests:
+            size, found = await self._digest(key)
+            if size is None:
+                self._find("artifact", key, f"the artifact is gone: {where}")
+                return 0
+            self._digests[path] = size, found
+        if self._digests[path] != (artifact.size_bytes, artifact.digest):
             self._find("artifact", key, f"other bytes than were published: {where}")
+        return self._digests[path][0]
 
     async def _digest(self, key: Key) -> tuple[int | None, Digest]:
         """Return the size of an object (None when there is none) and the digest of its bytes."""
@@ -316,7 +332,7 @@ class Verifier:
             self._find("hint", key, f"names other bytes: version=`{hint.version}`")
 
     def _find(self, code: str, key: Key, text: str, severity: Severity = Severity.ERROR) -> None:
-        self._findings.append(_finding(code, key.path, text, severity))
+        self._walk.findings.append(_finding(code, key.path, text, severity))
 
 
 def _finding(code: str, path: str, text: str, severity: Severity = Severity.ERROR) -> Finding:

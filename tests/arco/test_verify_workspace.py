@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from arco.capabilities import Created
 from arco.core.canonical import encode
 from arco.core.errors import Denied, Invalid, Unavailable
-from arco.core.ids import digest, make_ulid
+from arco.core.ids import digest, make_ulid, ulid_after
 from arco.core.keys import (
     DomainHintKey,
     DomainManifestKey,
@@ -20,8 +21,8 @@ from arco.core.keys import (
     LockKey,
     Workspace,
 )
-from arco.core.manifest import FoldedSegment, state_key
-from arco.core.records import Hint
+from arco.core.manifest import FoldedSegment, Manifest, state_key
+from arco.core.records import Floor, Hint
 from arco.publish.initialise import ROOT_KEY
 from arco.verify import NEXT_STEPS, Severity, Verified, Verifier
 from tests.arco.collector.test_collect import collector, grow, put_delta
@@ -149,6 +150,63 @@ def test_a_collector_that_works_meanwhile_is_no_damage(stage: Stage) -> None:
     verified = verify(stage)
     assert done
     assert verified.findings == ()
+
+
+@pytest.mark.parametrize("name", ["artifact changed", "artifact gone", "segment gone", "hint lies"])
+def test_a_collector_that_works_meanwhile_hides_no_damage(stage: Stage, name: str) -> None:
+    code, damage = DAMAGES[name]
+    damage(stage)
+    done: list[object] = []
+
+    def fault(op: str, path: str) -> str:
+        if path.endswith(LockKey(CATALOG).path) and not done:
+            done.append(None)
+            raise_floor(stage, 2, 5)
+        return ""
+
+    stage.backend.fault = fault
+    verified = verify(stage)
+    assert code in {finding.code for finding in verified.findings}
+    assert verified.manifests == 4  # versions 5 and 6, and two domains that are empty
+
+
+def raise_floor(stage: Stage, number: int, version: int) -> None:
+    """Raise a floor by hand, where a collector would see the damage and stop."""
+    floor = Floor(
+        domain=CATALOG,
+        number=number,
+        version=version,
+        manifest_hash=digest(stage.raw(DomainManifestKey(CATALOG, version))),
+        removed_root=digest(b""),
+        raised_at_ms=0,
+    )
+    stage.put(FloorKey(CATALOG, number), encode(floor))
+
+
+def test_who_is_slower_than_collectors_does_not_call_it_damage(stage: Stage) -> None:
+    stage.remove(LockKey(CATALOG))  # so that there is something to find in every walk
+    number = 1
+
+    def fault(op: str, path: str) -> str:
+        nonlocal number
+        if path.endswith(LockKey(CATALOG).path):
+            number += 1
+            raise_floor(stage, number, 6)
+        return ""
+
+    stage.backend.fault = fault
+    with pytest.raises(Unavailable, match="faster than the domain was read"):
+        verify(stage)
+
+
+def test_two_versions_that_say_different_things_of_an_artifact_are_told(stage: Stage) -> None:
+    manifest = msgspec.json.decode(stage.raw(V6), type=Manifest)
+    other = msgspec.structs.replace(manifest.deltas[0], digest=digest(b"lie"))
+    head = digest(stage.raw(V6))
+    ulid = ulid_after(manifest.commit_ulid, 0, b"0" * 10)
+    changes = {"version": 7, "parent_hash": head, "deltas": (other,), "commit_ulid": ulid}
+    stage.put(DomainManifestKey(CATALOG, 7), encode(msgspec.structs.replace(manifest, **changes)))
+    assert {finding.code for finding in verify(stage).findings} == {"artifact"}
 
 
 def test_a_writer_that_works_meanwhile_is_no_damage(stage: Stage) -> None:
