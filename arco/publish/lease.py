@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, NoReturn, final
-from weakref import WeakSet
+from weakref import WeakValueDictionary
 
 from arco.capabilities import Chance, Clock, LockStore, Read, Stored, StoreVersion, Tasks, Updated
 from arco.core.canonical import decode, encode
-from arco.core.errors import Corrupt, Fenced, Unavailable
+from arco.core.errors import ArcoError, Corrupt, Fenced, Unavailable
 from arco.core.keys import DomainName, LockKey
 from arco.core.records import DRIFT_MS, LEASE_MS, SKEW_MS, LeaseState, LockRecord
 from arco.publish.sight import Seen
@@ -61,7 +61,8 @@ class _Mint:
 
 
 _MINT = _Mint()
-_MINTED: WeakSet[Minted] = WeakSet()
+_MINTED: WeakValueDictionary[int, Minted] = WeakValueDictionary()
+"""What was minted and is alive, by identity: nothing is asked whether it equals something."""
 
 
 class Minted:
@@ -72,7 +73,7 @@ class Minted:
     def __init__(self, mint: _Mint) -> None:
         if mint is not _MINT:
             raise TypeError(f"{type(self).__name__} comes from a lease: acquire or adopt one")
-        _MINTED.add(self)
+        _MINTED[id(self)] = self
 
     def __init_subclass__(cls) -> None:
         if cls.__module__ != __name__:
@@ -90,7 +91,7 @@ class Minted:
 
 def check_minted(thing: Minted) -> None:
     """Raise `Fenced` unless this very object was made here."""
-    if thing not in _MINTED:
+    if _MINTED.get(id(thing)) is not thing:
         raise Fenced(f"not made by a lease: kind=`{type(thing).__name__}`")
 
 
@@ -167,6 +168,7 @@ class PermitIssuer(Minted):
         """
         check_minted(self)
         lease, manifest = self._lease, seen.head.manifest
+        check_minted(lease.token)
         lease.check_alive()
         if manifest.domain != lease.token.domain:
             raise Fenced(
@@ -208,6 +210,7 @@ class Lease(Minted):
 
     def permit_issuer(self) -> PermitIssuer:
         """Return what issues permits under this lease."""
+        check_minted(self)
         self.check_alive()
         return PermitIssuer(_MINT, self)
 
@@ -256,7 +259,7 @@ class AdoptedLease(Lease):
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """Somebody else holds the lease, and held it until the caller's patience ended."""
+    """Somebody else held the lease, or was faster each time, until the caller's patience ended."""
 
     holder: str
     fencing_token: int
@@ -287,28 +290,32 @@ class Leases:
     ) -> None:
         self._read, self._update = read, update
         self._clock, self._chance, self._tasks = clock, chance, tasks
+        self._watched: dict[DomainName, tuple[str, int]] = {}
+        """The nonce that was last seen in each lock, and since when."""
 
     async def acquire(self, seen: Seen, holder: str, patience_ms: int = 0) -> HeldLease | Busy:
         """Return the lease of the domain that was seen, or who has it when patience ended.
 
         The token is one more than the greater of the lock's and the newest manifest's, so that a
-        lock lost or restored elsewhere fences nobody out. Raises `Corrupt` for a lock that is
-        missing or unreadable, `Unavailable` when the outcome of the swap is unknown.
+        lock lost or restored elsewhere fences nobody out. A lock is watched from call to call, so
+        that one left behind by a clock that is ahead is taken over without patience too. Raises
+        `Corrupt` for a lock that is missing or unreadable, `Unavailable` when the outcome of the
+        swap is unknown.
         """
         domain = seen.head.domain
         deadline_ms = self._clock.monotonic_ms() + patience_ms
-        watched, since_ms, pause_ms = "", 0, BACKOFF_FIRST_MS
+        pause_ms, lost = BACKOFF_FIRST_MS, 0
         while True:
             look = await self._look(domain)
             now_ms = self._clock.monotonic_ms()
-            if look.record.nonce != watched:
-                watched, since_ms = look.record.nonce, now_ms
-            if self._may_take(look.record, now_ms - since_ms):
+            if self._may_take(look.record, self._unchanged_ms(look.record, now_ms)):
                 token = max(look.record.fencing_token, seen.head.manifest.fencing_token) + 1
                 lease = await self._take(look, holder, token)
                 if lease is not None:
                     return lease
-                continue
+                lost += 1
+                if lost < LOOKS_MAX:  # whoever was faster is there to be seen
+                    continue
             if now_ms >= deadline_ms:
                 return Busy(look.record.holder, look.record.fencing_token)
             await self._tasks.sleep_ms(min(pause_ms, deadline_ms - now_ms))
@@ -320,6 +327,10 @@ class Leases:
         asked_ms = self._clock.monotonic_ms()
         look = _Look(lease.record, lease.version)
         swapped = await self._swap(look, self._record(look.record, LeaseState.HELD))
+        if swapped is None:  # or an earlier renewal landed, whose answer was lost
+            look = await self._look(lease.token.domain)
+            if _is_held(look.record, lease.token.value):
+                swapped = await self._swap(look, self._record(look.record, LeaseState.HELD))
         if swapped is None:
             lease.end()
             raise Fenced(
@@ -357,11 +368,19 @@ class Leases:
     async def check_held(self, domain: DomainName, token: int) -> None:
         """Raise `Fenced` unless the lock is held under that very token. One read."""
         record = (await self._look(domain)).record
-        if record.state is not LeaseState.HELD or record.fencing_token != token:
+        if not _is_held(record, token):
             raise Fenced(
                 f"lock is not held under this token: domain=`{domain}` token=`{token}` "
                 f"lock=`{record.fencing_token}` state=`{record.state}`"
             )
+
+    def _unchanged_ms(self, record: LockRecord, now_ms: int) -> int:
+        """Return for how long the same bytes have been seen, by this process's own clock."""
+        nonce, since_ms = self._watched.get(record.domain, ("", now_ms))
+        if nonce != record.nonce:
+            since_ms = now_ms
+        self._watched[record.domain] = record.nonce, since_ms
+        return now_ms - since_ms
 
     def _may_take(self, record: LockRecord, unchanged_ms: int) -> bool:
         """Say whether a lease is free, by its state, by wall clocks, or by having watched it."""
@@ -389,19 +408,19 @@ class Leases:
         for attempt in range(LOOKS_MAX):
             try:
                 answer = await self._update.update(key, raw, look.version)
+                if isinstance(answer, Updated):
+                    return _Look(record, answer.version)
+                if attempt == 0:
+                    return None
+                found = await self._look(record.domain)  # an earlier attempt may have landed
+                return found if found.record.nonce == record.nonce else None
             except Unavailable:
                 await self._tasks.sleep_ms(BACKOFF_FIRST_MS * (attempt + 1))
-                continue
-            if isinstance(answer, Updated):
-                return _Look(record, answer.version)
-            if attempt == 0:
-                return None
-            found = await self._look(record.domain)  # an earlier attempt may have landed
-            return found if found.record.nonce == record.nonce else None
-        raise Unavailable(
-            f"swap of a lock was not answered: key=`{key.path}` attempts=`{LOOKS_MAX}`",
-            next_step="acquire again: a swap that landed is found by its nonce or expires",
-        )
+            except ArcoError as refused:
+                if attempt == 0:
+                    raise
+                raise _unknown(key, "a later attempt was refused") from refused
+        raise _unknown(key, f"not answered: attempts=`{LOOKS_MAX}`")
 
     async def _look(self, domain: DomainName) -> _Look:
         key = LockKey(domain)
@@ -426,3 +445,14 @@ class Leases:
             nonce=self._chance.take(NONCE_BYTES).hex(),
             written_at_ms=self._clock.utc_ms(),
         )
+
+
+def _is_held(record: LockRecord, token: int) -> bool:
+    return record.state is LeaseState.HELD and record.fencing_token == token
+
+
+def _unknown(key: LockKey, why: str) -> Unavailable:
+    return Unavailable(
+        f"outcome of a lock's swap unknown: {why} key=`{key.path}`",
+        next_step="acquire again later: a lease that was taken unnoticed expires by itself",
+    )

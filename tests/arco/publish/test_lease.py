@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arco.capabilities import StoreVersion
+from arco.capabilities import Changed, StoreVersion
 from arco.core.canonical import decode, encode
-from arco.core.errors import Corrupt, Fenced, Unavailable
+from arco.core.errors import Corrupt, Denied, Fenced, Unavailable
 from arco.core.keys import LockKey
 from arco.core.records import DRIFT_MS, LEASE_MS, SKEW_MS, LeaseState, LockRecord
 from arco.publish.lease import (
     LEASE_STEPS,
+    LOOKS_MAX,
     AdoptedLease,
     Busy,
     FencingToken,
@@ -196,6 +197,61 @@ def test_a_store_that_stays_away_is_told_as_unknown(stage: Stage) -> None:
         stage.acquire("a")
 
 
+def test_a_refusal_after_an_unanswered_swap_is_unknown(stage: Stage) -> None:
+    stage.backend.fault = on_locks("late", "denied")
+    with pytest.raises(Unavailable, match="a later attempt was refused"):
+        stage.acquire("a")
+    stage.backend.land()
+    assert lock(stage).holder == "a"  # as it may be
+    stage.backend.fault = on_locks("denied")
+    with pytest.raises(Denied):  # nothing was sent before: this one is sure
+        run(stage.leases.force_break(CATALOG, "operator"))
+
+
+def test_a_lock_that_goes_while_a_swap_is_unanswered_is_unknown(stage: Stage) -> None:
+    seen = stage.newest()
+    stage.backend.fault = on_locks("before")
+    stage.tasks.meanwhile = lambda: stage.remove(KEY)
+    with pytest.raises(Unavailable, match="a later attempt was refused"):
+        run(stage.leases.acquire(seen, "a"))
+
+
+def test_a_renewal_that_landed_unanswered_is_no_loss_of_the_lease(stage: Stage) -> None:
+    lease = stage.acquire("a")
+    stage.backend.fault = on_locks(*["late"] * LOOKS_MAX)
+    with pytest.raises(Unavailable):
+        run(stage.leases.renew(lease))
+    stage.backend.land()
+    run(stage.leases.renew(lease))
+    lease.check_alive()
+    assert lock(stage) == lease.record
+
+
+def test_a_lock_that_changes_under_every_swap_ends_with_patience(stage: Stage) -> None:
+    seen = stage.newest()
+
+    async def never(path: str, body: bytes, expected: StoreVersion) -> Changed:
+        stage.backend.requests["update"] += 1
+        return Changed()
+
+    stage.backend.update = never  # type: ignore[method-assign]
+    stage.wire()
+    stage.backend.requests.clear()
+    assert isinstance(run(stage.leases.acquire(seen, "a", 1_000)), Busy)
+    assert stage.backend.requests["update"] < 2 * LOOKS_MAX
+
+
+def test_a_lock_from_a_clock_years_ahead_is_taken_without_patience(stage: Stage) -> None:
+    stage.clock.utc += 10**12
+    stage.acquire("a")  # and dies
+    stage.clock.utc -= 10**12
+    asked = 0
+    while isinstance(run(stage.leases.acquire(stage.newest(), "b")), Busy):
+        asked += 1
+        stage.clock.pass_ms(1_000)
+    assert asked == (LEASE_MS + DRIFT_MS) // 1_000
+
+
 @pytest.mark.parametrize("step", LEASE_STEPS, ids=lambda step: step.name)
 def test_each_step_does_and_costs_what_the_table_says(stage: Stage, step: LeaseStep) -> None:
     seen = stage.newest()
@@ -250,6 +306,33 @@ def test_fencing_token_unforgeable(stage: Stage) -> None:
     assert stage.newest().head.version == 0
 
 
+def test_what_equals_a_lease_is_none(stage: Stage) -> None:
+    lease = stage.acquire("a")
+
+    class Double:
+        """Claims to be equal to everything, and has all that a lease is asked for."""
+
+        until_ms, token = 10**12, lease.token
+
+        def __eq__(self, other: object) -> bool:
+            return True
+
+        def __hash__(self) -> int:
+            return hash(lease)
+
+        def check_alive(self) -> None: ...
+        def now_ms(self) -> int:
+            return 0
+
+    double: Any = Double()
+    with pytest.raises(Fenced, match="not made by a lease"):
+        Lease.permit_issuer(double)
+    issuer = lease.permit_issuer()
+    lease.token = double
+    with pytest.raises(Fenced, match="not made by a lease"):
+        issuer.issue(stage.newest())
+
+
 def test_the_bytes_of_a_lock_never_repeat(stage: Stage) -> None:
     seen = set()
     for _ in range(5):
@@ -262,6 +345,6 @@ def test_the_bytes_of_a_lock_never_repeat(stage: Stage) -> None:
 
 def test_an_old_version_of_a_lock_swaps_nothing(stage: Stage) -> None:
     lease = stage.acquire("a")
-    lease.version = StoreVersion("m0")
-    with pytest.raises(Fenced):
-        run(stage.leases.renew(lease))
+    before, lease.version = stage.raw(KEY), StoreVersion("m0")
+    run(stage.leases.release(lease))
+    assert stage.raw(KEY) == before
