@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from arco.capabilities import Chance, Clock, Create, Exists, Read
 from arco.core.canonical import decode, encode
-from arco.core.errors import Corrupt, Invalid
+from arco.core.errors import Corrupt, Denied, Invalid
 from arco.core.ids import ULID_CHANCE_BYTES, Digest, Ulid, digest, is_ulid, make_ulid
 from arco.core.keys import (
     DomainHintKey,
@@ -54,14 +54,14 @@ async def initialise(
 ) -> Initialised:
     """Create what a workspace needs, or what is missing of it.
 
-    A new one costs 3 requests for the probe and 1 for the root, then 4 for each domain: genesis,
-    floor, hint, lock. Raises `Invalid` for a store that does not honour create-if-absent, and
-    `Corrupt` where a root stands that is of another workspace.
+    A new one costs 3 requests for the probe, 1 for the root and 2 to look for it, before and after;
+    one that is there costs 1 for the probe and 2 reads. Then 4 for each domain: genesis, floor,
+    hint, lock. Raises `Invalid` for a store that does not honour create-if-absent, before anything
+    that exists could be harmed, and `Corrupt` where a root stands that is of another workspace.
     """
     now_ms = clock.utc_ms()
-    found = await stores.read.get(ROOT_KEY)
     created: list[Key] = []
-    if found is None:
+    if not await _is_there(stores.read):
         probe = make_ulid(now_ms, chance.take(ULID_CHANCE_BYTES))
         await _probe_new(stores, ProbeKey(probe))
         root = Root(
@@ -74,6 +74,8 @@ async def initialise(
         if not isinstance(await stores.create.create(ROOT_KEY, encode(root)), Exists):
             created += [ProbeKey(probe), ROOT_KEY]
     opened = await open_workspace(stores.read, workspace)
+    if not created:
+        await check_creates(opened, stores.create)
     for domain in opened.root.domains:
         for key, raw in _first_records(opened, domain, clock, chance):
             if not isinstance(await stores.create.create(key, raw), Exists):
@@ -84,9 +86,17 @@ async def initialise(
 async def open_workspace(read: Read[RootManifestKey], workspace: Workspace) -> Opened:
     """Return the root of a workspace. One read.
 
-    Raises `Invalid` when there is none, `Corrupt` when it cannot be read or is another's.
+    Raises `Invalid` when there is none, `Denied` where that cannot be told from one that may not be
+    read, `Corrupt` when it cannot be read or is another's.
     """
-    found = await read.get(ROOT_KEY)
+    try:
+        found = await read.get(ROOT_KEY)
+    except Denied as refused:
+        raise Denied(
+            f"no such workspace, or it may not be read: {refused.problem}",
+            next_step="run `arco init` if there is none yet; otherwise check the credential and "
+            "its policy (`arco iam`)",
+        ) from refused
     if found is None:
         raise Invalid(
             f"no such workspace: tenant=`{workspace.tenant}` workspace=`{workspace.workspace}`",
@@ -106,22 +116,35 @@ async def open_workspace(read: Read[RootManifestKey], workspace: Workspace) -> O
 async def check_creates(opened: Opened, create: Create[ProbeKey]) -> None:
     """Make sure that the store refuses to create what exists, as a writer does when it opens.
 
-    One request, which leaves nothing behind: the probe stands there since `arco init`. Raises
-    `Invalid` for a store that would let two writers commit the same version.
+    One request, which leaves nothing behind: the probe stands there since `arco init`; a second
+    where it was lost, and is made again. Raises `Invalid` for a store that would let two writers
+    commit the same version.
     """
     key = ProbeKey(Ulid(opened.root.probe))
-    if not isinstance(await create.create(key, b"a writer was here"), Exists):
-        raise _weak_store(key)
+    for _ in range(2):
+        if isinstance(await create.create(key, b"a writer was here"), Exists):
+            return
+    raise _weak_store(key)
+
+
+async def _is_there(read: Read[RootManifestKey]) -> bool:
+    """Say whether there is a root, as far as this credential is told.
+
+    Real stores answer 403 for what is absent to who may not list, so that a refusal says nothing
+    yet: creating the root will.
+    """
+    try:
+        return await read.get(ROOT_KEY) is not None
+    except Denied:
+        return False
 
 
 async def _probe_new(stores: InitialiserStores, key: ProbeKey) -> None:
     first, second = b"first", b"second"
-    taken = await stores.create.create(key, first)
+    await stores.create.create(key, first)
     again = await stores.create.create(key, second)
     stored = await stores.read.get(key)
-    if isinstance(taken, Exists) or not isinstance(again, Exists):
-        raise _weak_store(key)
-    if stored is None or stored.body != first:
+    if not isinstance(again, Exists) or stored is None or stored.body != first:
         raise _weak_store(key)
 
 

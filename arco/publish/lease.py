@@ -329,7 +329,8 @@ class Leases:
         swapped = await self._swap(look, self._record(look.record, LeaseState.HELD))
         if swapped is None:  # or an earlier renewal landed, whose answer was lost
             look = await self._look(lease.token.domain)
-            if _is_held(look.record, lease.token.value):
+            same_holder = look.record.holder == lease.record.holder
+            if same_holder and _is_held(look.record, lease.token.value):
                 swapped = await self._swap(look, self._record(look.record, LeaseState.HELD))
         if swapped is None:
             lease.end()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from arco.adapters.memory import MemoryBackend
-from arco.capabilities import Created
+from arco.capabilities import Created, Exists
 from arco.core.canonical import encode
-from arco.core.errors import Corrupt, Invalid, Unavailable
-from arco.core.keys import DomainName, LockKey, Workspace
+from arco.core.errors import Corrupt, Denied, Invalid, Unavailable
+from arco.core.ids import Ulid
+from arco.core.keys import DomainName, LockKey, ProbeKey, Workspace
 from arco.core.records import Root
 from arco.publish.initialise import ROOT_KEY, check_creates, initialise, open_workspace
 from arco.scoped import ScopedStorage
@@ -41,6 +42,35 @@ def test_a_new_workspace_costs_what_it_says() -> None:
     domains = len(DomainName)
     # The root is asked for before and after; each domain takes four.
     assert dict(stage.backend.requests) == {"get": 3, "create": 3 + 4 * domains}
+
+
+def test_what_is_there_costs_what_it_says() -> None:
+    stage = Stage()
+    stage.backend.requests.clear()
+    run(initialise(stage.storage.initialiser(), WORKSPACE, HandClock(9), SeededChance(9)))
+    assert dict(stage.backend.requests) == {"get": 2, "create": 1 + 4 * len(DomainName)}
+
+
+def test_who_may_not_list_can_make_a_workspace_and_complete_it() -> None:
+    backend = FaultyBackend()
+    backend.forbidden = True
+    stage = Stage(backend)
+    stage.remove(LockKey(DomainName.CATALOG))
+    made = run(initialise(stage.storage.initialiser(), WORKSPACE, stage.clock, stage.chance))
+    assert made.created == (LockKey(DomainName.CATALOG),)
+    assert stage.commit(stage.acquire("a")).head.version == 1
+
+
+def test_who_may_do_nothing_is_told_so_and_of_init() -> None:
+    backend = FaultyBackend()
+    backend.fault = lambda op, path: "denied"
+    with pytest.raises(Denied):
+        Stage(backend)
+    assert names(backend) == []
+    reader = ScopedStorage(backend, WORKSPACE).reader()
+    with pytest.raises(Denied, match="no such workspace, or it may not be read") as caught:
+        run(open_workspace(reader.read, WORKSPACE))
+    assert "arco init" in caught.value.next_step
 
 
 def test_again_changes_nothing() -> None:
@@ -90,6 +120,53 @@ def test_a_store_that_overwrites_is_refused_at_init_and_by_each_writer() -> None
     run(check_creates(stage.opened, stage.stores.create))
     with pytest.raises(Invalid, match="does not honour create-if-absent"):
         run(check_creates(stage.opened, ScopedStorage(Overwriting(), WORKSPACE).api().create))
+
+
+def test_a_workspace_that_was_moved_to_a_store_that_overwrites_stays_whole() -> None:
+    stage = Stage()
+    stage.commit(stage.acquire("a"))
+    weak = Overwriting()
+    for name in names(stage.backend):
+        found = run(stage.backend.inner.get(name))
+        assert found is not None
+        run(weak.replace(name, found.body))
+    storage = ScopedStorage(weak, WORKSPACE)
+    with pytest.raises(Invalid, match="does not honour create-if-absent"):
+        run(initialise(storage.initialiser(), WORKSPACE, HandClock(9), SeededChance(9)))
+    lock = run(storage.reader().read.get(LockKey(DomainName.CATALOG)))
+    assert lock is not None
+    assert lock.body == stage.raw(LockKey(DomainName.CATALOG))
+
+
+def test_a_probe_that_was_lost_is_made_again_and_blames_no_store() -> None:
+    stage = Stage()
+    probe = ProbeKey(Ulid(stage.opened.root.probe))
+    for _ in range(2):
+        stage.remove(probe)
+        run(check_creates(stage.opened, stage.stores.create))
+        assert stage.raw(probe)
+        stage.remove(probe)
+        run(initialise(stage.storage.initialiser(), WORKSPACE, stage.clock, stage.chance))
+
+
+def test_a_first_probe_that_was_sent_twice_blames_no_store() -> None:
+    class Repeating(FaultyBackend):
+        """Sends what it creates twice, as clients and proxies do when an answer is lost."""
+
+        async def create(self, path: str, body: bytes) -> Created | Exists:
+            await super().create(path, body)
+            return await super().create(path, body)
+
+    stage = Stage(Repeating())
+    assert stage.acquire("a").token.value == 1
+
+
+def test_a_root_that_names_no_probe_is_corrupt() -> None:
+    stage = Stage()
+    fields = {f: getattr(stage.opened.root, f) for f in stage.opened.root.__struct_fields__}
+    stage.put(ROOT_KEY, encode(Root(**fields | {"probe": "../x"})))
+    with pytest.raises(Corrupt, match="names no probe"):
+        run(open_workspace(stage.storage.reader().read, WORKSPACE))
 
 
 def test_a_writer_that_opens_asks_once_and_leaves_nothing() -> None:
