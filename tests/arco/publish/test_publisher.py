@@ -517,7 +517,16 @@ def test_who_may_not_list_reads_the_same(stage: Stage) -> None:
     for _ in range(6):
         seen = stage.commit(lease, seen)
     stage.wire()
+    stage.backend.requests.clear()
     assert stage.newest() == seen
+    gallop = stage.backend.requests["get"]
+    stage.clock.pass_ms(1_000)
+    seen = stage.commit(lease, seen)
+    stage.backend.requests.clear()
+    stage.wire()
+    assert stage.newest() == seen
+    assert dict(stage.backend.requests) == {"get": 5}  # one more than where absence is a 404
+    assert gallop > 5
     for key in (slot(1), DomainHintKey(CATALOG), LockKey(CATALOG)):
         stage.remove(key)
     stage.put(DomainHintKey(CATALOG), b"{}")
