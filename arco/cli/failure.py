@@ -49,9 +49,9 @@ def _answer(error: BaseException) -> int:
             return _tell("interrupted", "", INTERRUPTED)
         case click.UsageError():
             path = error.ctx.command_path if error.ctx else "arco"
-            return _tell(error.format_message(), f"{path} --help", USAGE)
+            return _tell(_on_one_line(error), f"{path} --help", USAGE)
         case click.ClickException():
-            return _tell(error.format_message(), "", USAGE)
+            return _tell(_on_one_line(error), "", USAGE)
         case ArcoError():
             return _tell(error.problem, error.next_step, CODES[type(error)])
         case BrokenPipeError() | SystemExit():
@@ -92,15 +92,31 @@ def _internal(error: BaseException) -> int:
     return _tell(f"internal error: {type(error).__name__}: {error}", step, INTERNAL)
 
 
+def shown(text: str) -> str:
+    """Return text for a terminal: not long, and without what a terminal would obey."""
+    cut = _cut(text)
+    if cut.isprintable():
+        return cut
+    spelled = cut.encode("ascii", "backslashreplace").decode()
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in spelled)
+
+
+def _on_one_line(error: click.ClickException) -> str:
+    return " ".join(error.format_message().split())
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= TEXT_CHARS_MAX else text[:TEXT_CHARS_MAX] + "…"
+
+
 def _tell(problem: str, next_step: str, code: int) -> int:
     """Tell one problem, as one JSON value on stdout where JSON was asked for."""
-    cut = problem if len(problem) <= TEXT_CHARS_MAX else problem[:TEXT_CHARS_MAX] + "…"
+    cut = _cut(problem)
     if "--json" in sys.argv:
         said = {"error": {"problem": cut, "next_step": next_step}, "exit_code": code}
         click.echo(json.dumps(said, sort_keys=True))
         return code
-    shown = cut.encode("ascii", "backslashreplace").decode() if not cut.isprintable() else cut
-    click.echo(click.style("error: ", fg="red", bold=True) + shown, err=True)
+    click.echo(click.style("error: ", fg="red", bold=True) + shown(cut), err=True)
     if next_step:
         click.echo(f"  next: {next_step}", err=True)
     return code

@@ -88,5 +88,5 @@ def _show(verified: Verified) -> None:
 def _show_finding(finding: Finding) -> None:
     colour = "red" if finding.severity is Severity.ERROR else "yellow"
     word = click.style(f"{finding.severity}: ", fg=colour, bold=True)
-    click.echo(f"{word}{finding.code}: {finding.text} key=`{finding.key}`")
+    click.echo(word + failure.shown(f"{finding.code}: {finding.text} key=`{finding.key}`"))
     click.echo(f"  next: {finding.next_step}")

@@ -150,6 +150,33 @@ def test_a_fault_of_ours_is_kept_in_a_file(capsys: pytest.CaptureFixture[str]) -
     kept.unlink()
 
 
+EVIL = "\x1b]0;owned\x07\x1b[2Jé\r\nwhole: 9 versions \u202e"
+
+
+def test_what_is_stored_gives_a_terminal_no_orders(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _raise(Corrupt(f"tenant=`{EVIL}`")) == failure.CODES[Corrupt]
+    assert_harmless(capsys.readouterr().err)
+    call(tmp_path, "init")
+    genesis = tmp_path / ".arco/tenant=default/workspace=main/manifests/catalog"
+    first = genesis / "00000000000000000000.manifest.json"
+    manifest = json.loads(first.read_bytes())
+    segment = {"digest": "0" * 64, "first": 1, "key": EVIL, "last": 1}
+    manifest["segments"] = [segment]
+    spelled = json.dumps(manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    first.write_text(spelled, encoding="utf-8", newline="")
+    found = call(tmp_path, "verify")
+    assert found.returncode == failure.FOUND
+    assert "error: segment" in found.stdout
+    assert_harmless(found.stdout + found.stderr)
+
+
+def assert_harmless(text: str) -> None:
+    assert all(line.isprintable() for line in text.splitlines()), text
+    assert not any(line.startswith("whole: 9") for line in text.splitlines())
+
+
 def test_other_ends_have_their_codes(capsys: pytest.CaptureFixture[str]) -> None:
     assert _raise(KeyboardInterrupt()) == failure.INTERRUPTED
     assert _raise(OSError(28, "No space left on device", "/full")) == failure.USAGE
