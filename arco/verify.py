@@ -82,8 +82,10 @@ NEXT_STEPS = {
     "chain": "stop all writers; the version was written by hand or the store lost a write",
     "artifact": "restore the object, or roll back to a version that does not refer to it",
     "segment": "restore the segment; receipts of its events cannot be checked without it",
-    "lock": "run `arco init` to make a missing lock; a lower token is raised by the next holder",
-    "hint": "run `arco init` to make a missing hint; a wrong one is replaced by the next publish",
+    "lock": "run `arco init` to make a missing lock, or one that could not be read and was "
+    "deleted; a lower token is raised by the next holder",
+    "hint": "run `arco init` to make a missing hint; delete a wrong one first, once no version is "
+    "missing",
 }
 """What to do about each kind of finding."""
 

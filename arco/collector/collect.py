@@ -114,7 +114,7 @@ class Collector:
             found = await self._read.get(key)
             if found is None:
                 continue  # another collector was faster
-            pin = decode(found.body, Pin, where=key.path)
+            pin = _read_pin(key, found.body)
             if now_ms > pin.expires_at_ms + PIN_GRACE_MS:
                 expired.append(key)
             elif pin.version >= floor.version:
@@ -177,6 +177,14 @@ class Collector:
         for key in dead:
             await self._stores.delete.delete(key)
         return len(dead)
+
+
+def _read_pin(key: PinKey, raw: bytes) -> Pin:
+    try:
+        return decode(raw, Pin, where=key.path)
+    except Corrupt as error:
+        step = "delete the pin once nobody reads what it may be for; no collector runs before"
+        raise Corrupt(error.problem, next_step=step) from error
 
 
 def removed_root(digests: tuple[Digest, ...]) -> Digest:

@@ -224,6 +224,7 @@ def test_a_hole_above_the_floor_stops_the_collector(stage: Stage) -> None:
 def test_a_broken_pin_is_corrupt_and_deletes_nothing(stage: Stage) -> None:
     grow(stage, stage.acquire("a"), 6)
     stage.put(PinKey(CATALOG, make_ulid(1, b"0" * 10)), b"{}")
-    with pytest.raises(Corrupt):
+    with pytest.raises(Corrupt) as caught:
         run(collector(stage).collect(CATALOG, keep_versions=2))
+    assert "delete the pin" in caught.value.next_step
     assert stage.backend.requests["delete"] == 0

@@ -9,10 +9,11 @@ from arco.capabilities import Created, Exists
 from arco.core.canonical import encode
 from arco.core.errors import Corrupt, Denied, Invalid, Unavailable
 from arco.core.ids import Ulid
-from arco.core.keys import DomainName, LockKey, ProbeKey, Workspace
+from arco.core.keys import DomainHintKey, DomainName, LockKey, ProbeKey, Workspace
 from arco.core.records import Root
 from arco.publish.initialise import ROOT_KEY, check_creates, initialise, open_workspace
 from arco.scoped import ScopedStorage
+from tests.arco.collector.test_collect import collector, grow, whole
 from tests.arco.storage_kit import (
     WORKSPACE,
     FaultyBackend,
@@ -102,6 +103,32 @@ def test_a_lost_lock_is_made_again_and_fences_nobody() -> None:
     made = run(initialise(stage.storage.initialiser(), WORKSPACE, stage.clock, stage.chance))
     assert made.created == (LockKey(DomainName.CATALOG),)
     assert stage.acquire("b").token.value == 2
+
+
+@pytest.mark.parametrize("forbidden", [False, True])
+@pytest.mark.parametrize("kind", [DomainHintKey, LockKey])
+def test_what_guides_and_is_broken_is_repaired_by_hand_and_init(
+    kind: type[DomainHintKey] | type[LockKey], forbidden: bool
+) -> None:
+    """As `arco verify` says: deleted, and made again, whatever was collected meanwhile."""
+    stage = Stage()
+    lease = stage.acquire("a")
+    seen = grow(stage, lease, 9)
+    run(collector(stage).collect(DomainName.CATALOG, keep_versions=2))
+    run(stage.leases.release(lease))
+    key = kind(DomainName.CATALOG)
+    stage.put(key, b"{")
+    assert not whole(stage)
+    stage.backend.forbidden = forbidden
+    stage.remove(key)
+    made = run(initialise(stage.storage.initialiser(), WORKSPACE, stage.clock, stage.chance))
+    assert made.created == (key,)
+    stage.wire()
+    assert stage.newest().head == seen.head
+    again = stage.acquire("b")
+    assert again.token.value > seen.head.manifest.fencing_token
+    assert stage.commit(again).head.version == 10
+    assert whole(stage)
 
 
 class Overwriting(MemoryBackend):
