@@ -34,6 +34,7 @@ from arco.capabilities import (
     Update,
     Updated,
 )
+from arco.core.canonical import RECORD_BYTES_MAX
 from arco.core.errors import Denied, Invalid
 from arco.core.keys import (
     FAMILIES,
@@ -48,6 +49,7 @@ from arco.core.keys import (
     Key,
     LedgerKey,
     LockKey,
+    Mutability,
     PinKey,
     PointerHintKey,
     PointerKey,
@@ -65,6 +67,9 @@ from arco.core.keys import (
 Locate = Callable[[Key], str]
 """Turns a key into a whole path, or refuses a key that the view is not for."""
 
+UNBOUNDED = (LedgerKey, StateKey, QuarantineKey)
+"""What may be as large as it likes; everything else is a record, and a small one."""
+
 
 class _Read(Generic[K]):
     __slots__ = ("_get", "_locate")
@@ -73,11 +78,21 @@ class _Read(Generic[K]):
         self._get, self._locate = backend.get, locate
 
     async def get(self, key: K) -> Stored | None:
-        return await self._get(self._locate(key))
+        return await self._get(self._locate(key), 0, _end(key))
 
     async def get_range(self, key: K, start: int, end: int) -> bytes | None:
         found = await self._get(self._locate(key), start, end)
         return None if found is None else found.body
+
+
+def _end(key: Key) -> int | None:
+    """Return where to stop: just behind the largest record, so that one too large is seen to be.
+
+    What is swapped is read whole, because some stores know no version of a range.
+    """
+    if isinstance(key, UNBOUNDED) or key.FAMILY.mutability is Mutability.SWAPPED:
+        return None
+    return RECORD_BYTES_MAX + 1
 
 
 class _Create(Generic[K]):

@@ -60,6 +60,8 @@ def _answer(error: BaseException) -> int:
             return DONE
         case OSError():
             return _os_error(error)
+        case MemoryError():
+            return _tell("not enough memory", "look for an object that is far too large", USAGE)
     return _internal(error)
 
 

@@ -74,7 +74,7 @@ def decode(raw: bytes, kind: type[R], *, where: str) -> R:
     """
     if len(raw) > RECORD_BYTES_MAX:
         raise Corrupt(
-            f"record too large: key=`{where}` bytes=`{len(raw)}` max=`{RECORD_BYTES_MAX}`"
+            f"record too large: key=`{where}` bytes_read=`{len(raw)}` max=`{RECORD_BYTES_MAX}`"
         )
     try:
         record = msgspec.json.decode(raw, type=kind)

@@ -150,6 +150,19 @@ def test_a_fault_of_ours_is_kept_in_a_file(capsys: pytest.CaptureFixture[str]) -
     kept.unlink()
 
 
+@pytest.mark.parametrize(
+    "path", ["manifests/root", "manifests/catalog", "floors/catalog", "hints", "locks"]
+)
+def test_a_file_larger_than_memory_is_no_fault_of_ours(tmp_path: Path, path: str) -> None:
+    call(tmp_path, "init")
+    folder = tmp_path / ".arco/tenant=default/workspace=main" / path
+    os.truncate(next(folder.glob("*")), 1 << 42)  # a hole, which takes no room on the disk
+    done = call(tmp_path, "verify")
+    said = done.stdout + done.stderr
+    assert done.returncode in (failure.FOUND, failure.USAGE)
+    assert "record too large" in said or (path == "locks" and "not enough memory" in said)
+
+
 EVIL = "\x1b]0;owned\x07\x1b[2Jé\r\nwhole: 9 versions \u202e"
 
 
