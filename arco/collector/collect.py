@@ -37,10 +37,10 @@ from arco.core.keys import (
     PinKey,
     manifest_key,
 )
-from arco.core.manifest import Head, artifact_keys, read_head
+from arco.core.manifest import Head, artifact_keys, may_follow, read_head
 from arco.core.merkle import leaf_hash, root
 from arco.core.records import Floor, Pin
-from arco.publish.sight import Seen, Sight, read_floor
+from arco.publish.sight import Sight, read_floor
 from arco.scoped import CollectorStores
 
 KEEP_VERSIONS = 100
@@ -64,9 +64,10 @@ class Swept:
 class Collector:
     """Raises floors and deletes below them, one domain at a time.
 
-    `collect` costs what a look costs (4), a listing and a read of the pins, twice where a floor is
-    raised; then a read for each version that goes, the marker's create, a listing of what lies
-    below, and a delete for each object.
+    `collect` costs a look (4), a read of the floor, and twice a listing of the pins and a read of
+    each. Where the floor rises, also a read of each version from the old one to the new one, and
+    the marker's create. Then three listings of what lies below (a request for each page), a read
+    of the version at the limit where there are artifacts, and a delete for each object.
     """
 
     def __init__(self, stores: CollectorStores, sight: Sight, clock: Clock) -> None:
@@ -85,7 +86,7 @@ class Collector:
         wanted = min([seen.head.version - max(keep_versions, 1) + 1, *held])
         after = before
         if wanted > before.version:
-            after = await self._raise_floor(seen, before, wanted)
+            after = await self._raise_floor(before, wanted)
         held, expired = await self._pins(after)
         limit = min([after.version, *held])
         manifests = await self._delete_manifests(domain, limit)
@@ -129,17 +130,22 @@ class Collector:
             return None
         return read_head(pin.domain, pin.version, found.body)
 
-    async def _raise_floor(self, seen: Seen, before: Floor, version: int) -> Floor:
-        """Create the next marker; where another collector was faster, theirs is what counts."""
+    async def _raise_floor(self, before: Floor, version: int) -> Floor:
+        """Create the next marker; where another collector was faster, theirs is what counts.
+
+        What goes is a chain: one that is broken stays, because it is what shows where.
+        """
         domain = before.domain
-        gone = [await self._manifest(before, v) for v in range(before.version, version)]
-        at = seen.head if version == seen.head.version else await self._manifest(before, version)
+        gone, at = [], await self._manifest(before, before.version, before.manifest_hash)
+        while at.version < version:
+            gone.append(at.digest)
+            at = await self._successor(before, at)
         floor = Floor(
             domain=domain,
             number=before.number + 1,
             version=version,
             manifest_hash=at.digest,
-            removed_root=removed_root(tuple(head.digest for head in gone)),
+            removed_root=removed_root(tuple(gone)),
             raised_at_ms=self._clock.utc_ms(),
         )
         answer = await self._stores.create.create(FloorKey(domain, floor.number), encode(floor))
@@ -149,14 +155,26 @@ class Collector:
 
     async def _manifest(self, floor: Floor, version: int, expected: Digest | None = None) -> Head:
         """Return a version that is there as expected, unless a later floor than this was raised."""
-        key = manifest_key(floor.domain, version)
-        found = await self._read.get(key)
-        if found is not None and expected in (None, digest(found.body)):
-            return read_head(floor.domain, version, found.body)
+        found = await self._read.get(manifest_key(floor.domain, version))
+        if found is None or expected not in (None, digest(found.body)):
+            raise await self._refusal(floor, version, "is missing or differs")
+        return read_head(floor.domain, version, found.body)
+
+    async def _successor(self, floor: Floor, before: Head) -> Head:
+        """Return the version after another, if it follows."""
+        after = await self._manifest(floor, before.version + 1)
+        refused = may_follow(before, after.manifest)
+        if refused:
+            raise await self._refusal(floor, after.version, f"does not follow: {refused}")
+        return after
+
+    async def _refusal(self, floor: Floor, version: int, why: str) -> Conflict | Corrupt:
+        """Return what is wrong with a version: it is void below a later floor, or it is corrupt."""
         later = await self._sight.newest_floor(floor.domain, floor.number)
         if later is not None and later.version > version:
-            raise Conflict(f"another collector went further: floor=`{later.version}`")
-        raise Corrupt(f"a version above the floor is missing or differs: key=`{key.path}`")
+            return Conflict(f"another collector went further: floor=`{later.version}`")
+        path = manifest_key(floor.domain, version).path
+        return Corrupt(f"a version above the floor {why} key=`{path}`")
 
     async def _delete_manifests(self, domain: DomainName, limit: int) -> int:
         old = await keys_of(self._stores.list, DomainManifestKey, domain, limit - 1)

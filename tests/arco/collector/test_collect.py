@@ -209,6 +209,63 @@ def test_a_crash_anywhere_loses_nothing_and_is_finished(fault: str) -> None:
     raise AssertionError("never reached the end")
 
 
+@pytest.mark.parametrize("version", [1, 3, 4])
+def test_a_version_that_does_not_follow_stops_the_collector(stage: Stage, version: int) -> None:
+    lease = stage.acquire("a")
+    grow(stage, lease, 4)
+    stage.clock.pass_ms(1_000)
+    grow(stage, lease, 2)  # writes the hint
+    key = DomainManifestKey(CATALOG, version)
+    stage.put(key, stage.raw(key).replace(b'"writer":"test"', b'"writer":"evil"'))
+    with pytest.raises(Corrupt, match="does not follow"):
+        run(collector(stage).collect(CATALOG, keep_versions=1))
+    assert stage.backend.requests["delete"] == 0
+    assert not whole(stage)
+
+
+def test_a_void_version_is_told_from_a_broken_chain(stage: Stage) -> None:
+    lease = stage.acquire("a")
+    stale = lease.permit_issuer().issue(grow(stage, lease, 2))
+    grow(stage, lease, 5)
+    stage.clock.pass_ms(1_000)
+    grow(stage, lease, 1)  # writes the hint
+    fourth = stage.raw(DomainManifestKey(CATALOG, 4))
+    done: list[object] = []
+
+    def fault(op: str, path: str) -> str:
+        if op == "get" and path.endswith(DomainManifestKey(CATALOG, 3).path) and not done:
+            done.append(None)
+            run(collector(stage).collect(CATALOG, keep_versions=2))
+            with pytest.raises(Unavailable):  # version 3 again, and void
+                run(stage.publisher.publish(stale, stage.draft()))
+            stage.put(DomainManifestKey(CATALOG, 4), fourth)  # as if its delete came late
+        return ""
+
+    stage.backend.fault = fault
+    with pytest.raises(Conflict, match="another collector went further"):
+        run(collector(stage).collect(CATALOG, keep_versions=3))
+    assert done
+    assert whole(stage)
+
+
+def test_what_a_collection_costs(stage: Stage) -> None:
+    lease = stage.acquire("a")
+    grow(stage, lease, 9)
+    stage.clock.pass_ms(1_000)
+    seen = grow(stage, lease, 1)  # writes the hint
+    assert isinstance(pinning(stage, seen), Pinned)
+    stage.backend.requests.clear()
+    run(collector(stage).collect(CATALOG, keep_versions=3))
+    look, floor, pins, limit = 4, 1, 1, 1
+    versions = 9  # from 0, the old floor, to 8, the new one
+    assert dict(stage.backend.requests) == {
+        "get": look + floor + 2 * pins + versions + limit,
+        "create": 1,
+        "list": 2 + 3,
+        "delete": 7 + 7,
+    }
+
+
 def test_a_hole_above_the_floor_stops_the_collector(stage: Stage) -> None:
     lease = stage.acquire("a")
     grow(stage, lease, 5)
