@@ -141,7 +141,7 @@ async def _is_there(read: Read[RootManifestKey]) -> bool:
 
 async def _probe_new(stores: InitialiserStores, key: ProbeKey) -> None:
     first, second = b"first", b"second"
-    await stores.create.create(key, first)
+    await stores.create.create(key, first)  # answered `Exists` where a library asked twice
     again = await stores.create.create(key, second)
     stored = await stores.read.get(key)
     if not isinstance(again, Exists) or stored is None or stored.body != first:

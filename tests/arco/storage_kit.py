@@ -96,15 +96,16 @@ class ClockTasks:
 
 
 Fault = Callable[[str, str], str]
-"""Given an operation and a path: "" or one of `before after late denied gone`."""
+"""Given an operation and a path: "" or one of `before after twice late denied`."""
 
 
 class FaultyBackend:
     """A memory store that counts requests and misbehaves as told.
 
     `before`: unavailable, nothing happened. `after`: it happened, the reply is lost. `late`:
-    unavailable, and it happens at the next `land()`. `denied`: refused. `forbidden`: refused where
-    it is absent, as real stores answer those who may not list.
+    unavailable, and it happens at the next `land()`. `twice`: a library below asked again, and the
+    second answer is heard. `denied`: refused. `forbidden`: refused where it is absent, as real
+    stores answer those who may not list.
     """
 
     def __init__(self, inner: MemoryBackend | None = None) -> None:
@@ -132,6 +133,8 @@ class FaultyBackend:
             case "after":
                 await work()
                 raise Unavailable(f"injected, and done: operation=`{operation}`")
+            case "twice":
+                await work()
             case "late":
                 self._late.append(work)
                 raise Unavailable(f"injected, and late: operation=`{operation}`")
