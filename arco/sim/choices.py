@@ -37,11 +37,20 @@ def evenly(items: Sequence[T]) -> Table[T]:
 
 
 class Choices:
-    """The decisions of one run. With `replayed`, nothing is left to the seed but its nonces."""
+    """The decisions of one run. With `replayed`, nothing is left to the seed but its nonces.
 
-    def __init__(self, seed: int, replayed: Mapping[str, int] | None = None) -> None:
+    What is `forced` is taken in any case: a part of the circumstances, for what is rare otherwise.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        replayed: Mapping[str, int] | None = None,
+        forced: Mapping[str, int] | None = None,
+    ) -> None:
         self.seed = seed
         self.replayed = replayed
+        self.forced = forced or {}
         self.taken: Taken = {}
         self.random = Random(seed).random
 
@@ -71,6 +80,8 @@ class Stream:
         else:
             at = choices.replayed.get(f"{self._name}/{self._place}", 0)
             at = min(at, len(table.items) - 1)
+        if choices.forced:
+            at = choices.forced.get(f"{self._name}/{self._place}", at)
         if at:
             choices.taken[f"{self._name}/{self._place}"] = at
         return table.items[at]

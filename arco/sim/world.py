@@ -253,8 +253,13 @@ class Process:
 class World:
     """Everything that happens in one run, in one order."""
 
-    def __init__(self, seed: int, replayed: Mapping[str, int] | None = None) -> None:
-        self.choices = Choices(seed, replayed)
+    def __init__(
+        self,
+        seed: int,
+        replayed: Mapping[str, int] | None = None,
+        forced: Mapping[str, int] | None = None,
+    ) -> None:
+        self.choices = Choices(seed, replayed, forced)
         self.now_ms = 0
         self.steps = 0
         self.calm = False
