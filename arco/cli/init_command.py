@@ -9,7 +9,7 @@ import click
 from arco.adapters.system import SystemChance, SystemClock
 from arco.cli import options
 from arco.core.keys import Workspace
-from arco.publish.initialise import initialise
+from arco.publish.initialise import ROOT_KEY, initialise
 
 
 @click.command("init")
@@ -42,7 +42,7 @@ def command(url: str, tenant: str, workspace: str, as_json: bool) -> int:
         }
         click.echo(json.dumps(said, sort_keys=True))
         return 0
-    what = "made" if len(names) > 1 and "root" in " ".join(names) else "completed"
+    what = "made" if ROOT_KEY in done.created else "completed"
     words = f"{what}, {len(names)} objects created" if names else "is complete already"
     click.echo(f"workspace {tenant}/{workspace} in {url} {words}")
     click.echo(f"domains: {', '.join(root.domains)}")

@@ -51,7 +51,7 @@ class Publisher:
     `publish` costs one create and one read (the next floor, absent), a HEAD for each new artifact,
     a read of the lock where the lease is adopted, and at most once a second a put of the hint. No
     listing. Each attempt after an unanswered create costs one more create and, where something
-    stands in the slot, one read.
+    stands in the slot, one read; a store that answers 403 for what is absent, one read.
     """
 
     def __init__(

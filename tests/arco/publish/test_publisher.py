@@ -509,6 +509,20 @@ def test_what_a_publish_and_a_read_cost(stage: Stage) -> None:
     assert dict(stage.backend.requests) == {"get": 2}
 
 
+def test_what_a_publish_and_a_read_cost_who_may_not_list(stage: Stage) -> None:
+    stage.backend.forbidden = True
+    lease = stage.acquire("a")
+    seen = stage.commit(lease)
+    stage.clock.pass_ms(1_000)
+    stage.backend.requests.clear()
+    seen = stage.commit(lease, seen)
+    assert dict(stage.backend.requests) == {"create": 1, "get": 2, "replace": 1}
+    for since, reads in ((None, 5), (seen, 3)):
+        stage.backend.requests.clear()
+        assert stage.newest(since) == seen
+        assert dict(stage.backend.requests) == {"get": reads}
+
+
 def test_who_may_not_list_reads_the_same(stage: Stage) -> None:
     stage.backend.forbidden = True
     assert stage.newest().head.version == 0
