@@ -7,6 +7,7 @@ machine (no interpreter, no database) it says in its last line, and ends with ex
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -34,6 +35,9 @@ EXTRAS: dict[str, tuple[str, ...]] = {
 }
 """Optional features that a lock holds beside what everybody gets."""
 TOOL_LOCKS = ("nox", "lint", "advisories")
+
+SIM_SEEDS, SIM_SEEDS_NIGHTLY = 2_000, 100_000
+"""Simulated worlds in every run, and in a night."""
 
 SUITE = ("-n", "auto", "--ignore=tests/house")
 """Words for pytest where the whole suite runs; what `house` runs is left to `house`."""
@@ -131,6 +135,14 @@ def lowest(session: nox.Session) -> None:
 
 
 @nox.session
+def sim(session: nox.Session) -> None:
+    """Run the storage protocol in simulated worlds, then with bugs planted that must be caught."""
+    install_project(session, "base")
+    session.run("arco", "sim", "run", "--seeds", str(SIM_SEEDS), *session.posargs)
+    session.run("arco", "sim", "planted")
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Build the guide with warnings as errors."""
     install_project(session, "docs")
@@ -141,7 +153,7 @@ def docs(session: nox.Session) -> None:
 def doctests(session: nox.Session) -> None:
     """Run every example that stands in a docstring or in the guide."""
     install_project(session, "tests-all")
-    words = ("--doctest-modules", "--doctest-glob=*.md", "audit", "evidence", "docs/guide")
+    words = ("--doctest-modules", "--doctest-glob=*.md", "arco", "audit", "evidence", "docs/guide")
     pytest(session, *words, junit="doctests")
 
 
@@ -297,6 +309,10 @@ def nightly(session: nox.Session) -> None:
     session.env["ARCO_NIGHTLY"] = "1"
     alone = ("-o", "addopts=--import-mode=importlib -ra")
     pytest(session, *alone, "tests/e2e", junit="nightly-e2e")
+    # Seeds that no night before has had: from one that nobody chose.
+    first = secrets.randbelow(1 << 40)
+    words = ("--seeds", str(SIM_SEEDS_NIGHTLY), "--first-seed", str(first))
+    session.run("arco", "sim", "run", *words)
 
 
 @nox.session

@@ -14,6 +14,7 @@ COMMANDS = {
     "init": "make a workspace, or complete one",
     "verify": "check a workspace: chains, artifacts, locks, floors, hints",
     "iam": "write the cloud policies that each role needs",
+    "sim": "run the protocol in a simulated world, and look for violations",
 }
 """Every subcommand with its short help, in the order of use."""
 

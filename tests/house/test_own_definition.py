@@ -15,7 +15,7 @@ DEFINITION = load(ROOT / "audit.toml")
 SIGNALS = [(gate, signal) for gate in DEFINITION.gates for signal in gate.signals]
 HEIRS = {
     *("fmt_check", "lint", "types", "tests", "tests_all_extras", "tests_lowest", "doctests"),
-    *("deny", "schemas_lint", "schemas_breaking", "house", "docs"),
+    *("deny", "schemas_lint", "schemas_breaking", "house", "docs", "sim"),
 }
 
 
