@@ -33,6 +33,16 @@ IDENTITY = {
 """Commits made by tests are the same bytes on every machine."""
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave to the night what is marked so; it is deselected, which pytest counts and says."""
+    if config.getoption("--hypothesis-profile") == "nightly":
+        return
+    late = [item for item in items if item.get_closest_marker("nightly")]
+    if late:
+        config.hook.pytest_deselected(items=late)
+        items[:] = [item for item in items if not item.get_closest_marker("nightly")]
+
+
 @pytest.fixture(autouse=True)
 def _same_world(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give each test the same git identity and no settings of the person who runs it."""

@@ -106,8 +106,8 @@ async def _occupy_after_the_floor(self: publisher.Publisher, key: Any, raw: byte
     return await _OCCUPY(self, key, raw)
 
 
-async def _no_floor_check(self: publisher.Publisher, manifest: Any, floor_number: int) -> None:
-    return None
+async def _no_floor_check(self: publisher.Publisher, manifest: Any, floor_number: int) -> int:
+    return floor_number
 
 
 async def _no_artifact_check(self: publisher.Publisher, written: Any, seen: Any) -> bool:
@@ -199,15 +199,13 @@ def _take_by_the_wall_clock(self: lease.Leases, record: Any, unchanged_ms: int) 
 # --- collection ---------------------------------------------------------------------------------
 
 
-async def _raise_nothing(self: collect.Collector, seen: Any, before: Any, version: int) -> Any:
+async def _raise_nothing(self: collect.Collector, before: Any, version: int) -> Any:
     return type(before)(**{**_fields(before), "version": version, "number": before.number + 1})
 
 
-async def _raise_after_deleting(
-    self: collect.Collector, seen: Any, before: Any, version: int
-) -> Any:
+async def _raise_after_deleting(self: collect.Collector, before: Any, version: int) -> Any:
     await self._delete_manifests(before.domain, version)
-    return await _RAISE(self, seen, before, version)
+    return await _RAISE(self, before, version)
 
 
 async def _no_pins(self: collect.Collector, floor: Any) -> Any:
@@ -223,13 +221,6 @@ async def _pins_without_a_second_look(self: collect.Collector, floor: Any) -> An
         return first
     del self.first_look  # type: ignore[attr-defined]
     return first
-
-
-async def _manifest_by_number(
-    self: collect.Collector, floor: Any, version: int, expected: Any = None
-) -> Any:
-    """Believe whatever stands under the number of the floor."""
-    return await _MANIFEST(self, floor, version)
 
 
 async def _delete_work_in_progress(
@@ -279,7 +270,6 @@ _ACQUIRE = lease.Leases.acquire
 _MAY_TAKE = lease.Leases._may_take
 _RAISE = collect.Collector._raise_floor
 _PINS = collect.Collector._pins
-_MANIFEST = collect.Collector._manifest
 
 PUBLISHER, SIGHT, COLLECTOR = publisher.Publisher, sight.Sight, collect.Collector
 
@@ -288,10 +278,6 @@ QUIET = {"tamper/1": 0, "world/1": 3}
 KEEPING = {**QUIET, "cast/1": 2, "cast/2": 0, "cast/3": 4, "cast/5": 1, "cast/6": 4}
 KEEPING |= {"cast/8": 1, "cast/11": 1}
 """A writer and an adopter with much to do, two collectors, two travellers."""
-SLEEPING = {**QUIET, "cast/1": 1, "cast/2": 0, "cast/3": 4, "cast/5": 2, "cast/6": 4}
-SLEEPING |= {"cast/8": 4, "dialect/1": 0}
-"""A writer and adopters with much to do, and two collectors."""
-
 BUGS: tuple[Bug, ...] = (
     Bug(
         "no-fencing",
@@ -466,13 +452,6 @@ BUGS: tuple[Bug, ...] = (
         "artifacts that the newest version does not need are deleted",
         20,
         ((COLLECTOR, "_delete_artifacts", _delete_what_the_head_does_not_need),),
-    ),
-    Bug(
-        "void-version-believed",
-        "a collector takes what stands under the number of its floor for the manifest there",
-        1500,
-        ((COLLECTOR, "_manifest", _manifest_by_number),),
-        forced=SLEEPING,
     ),
     Bug(
         "older-floor-overlooked",

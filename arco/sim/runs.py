@@ -12,7 +12,7 @@ from pprint import pformat
 from arco.sim.choices import Taken
 from arco.sim.planted import BUGS, Bug, play_planted
 from arco.sim.shrink import ATTEMPTS_MAX, shrink
-from arco.sim.workloads import Outcome, play
+from arco.sim.workloads import BROKE, Outcome, play
 
 FAILURES_MAX = 10
 """Failures of one run that are kept; the run ends with the last of them."""
@@ -151,9 +151,14 @@ def planted(names: Iterable[str] = ()) -> tuple[Caught, ...]:
 
 
 def catch(bug: Bug) -> Caught:
-    """Run seeds with a bug in place until one shows it; the same seeds must pass without it."""
+    """Run seeds with a bug in place until one shows it; that seed must pass without it.
+
+    A bug that no longer fits the code it is planted in, and breaks it, is not caught.
+    """
     for seed in range(bug.seeds):
         outcome = play_planted(bug, seed)
+        if outcome.violation.startswith(BROKE):
+            return Caught(bug, None, outcome.violation, False)
         if outcome.violation:
             passes = not play(seed, forced=bug.forced).violation
             return Caught(bug, seed, outcome.violation, passes)

@@ -28,6 +28,8 @@ from arco.sim.writers import adopt, commit, go_back, take_over, tolerated
 Actor: TypeAlias = Callable[[Scene, Process], Coroutine[Any, Any, None]]
 
 RIGHT = Habits()
+BROKE = "the code broke"
+"""How the violation begins where an exception came up that no service raises on purpose."""
 
 EVENTS = evenly([1, 2, 3, 4, 6])
 """What a producer has to commit in a run."""
@@ -104,7 +106,7 @@ def play(
     except (Violation, ArcoError) as error:  # the judge reads records, which may be torn
         violation = str(error)
     except Exception as error:
-        violation = f"the code broke: {type(error).__name__}: {error}"
+        violation = f"{BROKE}: {type(error).__name__}: {error}"
     finally:
         world.close()
     return Outcome(

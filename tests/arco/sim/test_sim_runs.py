@@ -69,6 +69,12 @@ def test_a_bug_that_is_none_is_not_caught() -> None:
     assert (caught.seed, caught.passes, caught.good) == (None, True, False)
 
 
+def test_a_bug_that_does_not_fit_the_code_is_not_caught() -> None:
+    caught = runs.catch(Bug("misfit", "breaks", 5, ((Publisher, "_check_floor", None),)))
+    assert caught.violation.startswith("the code broke: TypeError")
+    assert not caught.good
+
+
 def test_planted_takes_names() -> None:
     (caught,) = runs.planted(["token-reset"])
     assert caught.bug is BY_NAME["token-reset"]
