@@ -55,19 +55,21 @@ class Worker:
             self.say("created", path, hashlib.sha256(body).hexdigest())
 
     async def race(self) -> None:
-        """Create the next slot that all writers want."""
+        """Create the slot of the number that was read last: other writers want the same one."""
         body = filled(self.chance, self.who)
         done = await self.backend.create(f"race/{self.slot:06}", body)
         if isinstance(done, Created):
             self.say("won", self.slot, hashlib.sha256(body).hexdigest())
-        self.slot += 1
+        else:
+            self.say("lost", self.slot)
 
     async def increment(self) -> None:
         """Swap the counter; say the number that we made it."""
         found = await self.backend.get(COUNTER)
         if found is None:
             sys.exit(TORN)
-        number = json.loads(found.body)["number"] + 1
+        self.slot = json.loads(found.body)["number"]
+        number = self.slot + 1
         body = json.dumps({"number": number, "by": self.who, "nonce": self.chance.random()})
         done = await self.backend.update(COUNTER, body.encode(), found.version)
         if isinstance(done, Updated):
@@ -93,8 +95,8 @@ class Worker:
         while True:
             number += 1
             await self.create(number)
-            await self.race()
             await self.increment()
+            await self.race()
             await self.replace()
             await self.delete(number)
 

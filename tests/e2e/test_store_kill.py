@@ -138,7 +138,8 @@ def test_nothing_that_is_there_is_torn(survived: Writers) -> None:
 def test_create_race_has_one_winner(survived: Writers) -> None:
     said = [words for words in survived.said() if words[0] == "won"]
     won = {f"race/{slot:06}": told for _, slot, told in said}
-    assert len(won) > KILLS
+    lost = [words for words in survived.said() if words[0] == "lost"]
+    assert min(len(won), len(lost)) > KILLS // 2, "nobody raced"
     assert len(won) == len(said), "a slot has two winners"
     assert seen(survived, won, digest) == won
 
