@@ -42,6 +42,8 @@ async def roll_back(
     if not 0 <= to_version < seen.head.version:
         raise Invalid(f"not an earlier version: to=`{to_version}` newest=`{seen.head.version}`")
     key = manifest_key(seen.head.domain, to_version)
+    bases: list[Artifact] = []
+    deltas: list[Artifact] = []
     written: list[Written] = []
     refused: ArcoError | None = None
     try:
