@@ -31,8 +31,9 @@ from arco.publish.initialise import ROOT_KEY, Opened, open_workspace
 from arco.publish.numbered import Numbered
 from arco.publish.sight import read_floor
 
-BLOCK_BYTES = 8 * 1024 * 1024
-"""How much of an artifact is read at once."""
+BLOCK_BYTES = 2 * 1024 * 1024
+"""How much of an artifact is read at once: each is a request, and a larger one leaves the
+processor's cache before it is hashed."""
 
 
 WALKS_MAX = 3
@@ -285,8 +286,10 @@ class Verifier:
             if block is None:
                 return None, Digest("")
             hashed.update(block)
-            size += len(block)
-            if len(block) < BLOCK_BYTES:
+            read_bytes = len(block)
+            del block  # its memory is used again for the next one, and need not be cleared
+            size += read_bytes
+            if read_bytes < BLOCK_BYTES:
                 return size, Digest(hashed.hexdigest())
 
     # --- what guides ----------------------------------------------------------------------------

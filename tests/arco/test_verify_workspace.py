@@ -129,6 +129,16 @@ def test_every_kind_of_finding_is_shown_by_a_damage() -> None:
     assert {code for code, _ in DAMAGES.values()} == set(NEXT_STEPS)
 
 
+def test_an_artifact_is_read_in_blocks(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("arco.verify.BLOCK_BYTES", 4)
+    stage.backend.paths.clear()
+    assert verify(stage).findings == ()
+    path = WORKSPACE.locate(artifact_of(stage, 6))
+    assert stage.backend.paths.count(path) == 3  # 4 + 4 + 1 bytes
+    stage.put(artifact_of(stage, 6), b"rows of 7")
+    assert [finding.code for finding in verify(stage).findings] == ["artifact"]
+
+
 def test_a_lock_restored_from_before_is_a_note(stage: Stage) -> None:
     old = Stage()
     stage.put(LockKey(CATALOG), old.raw(LockKey(CATALOG)))

@@ -8,6 +8,7 @@ more: no read of a catalog ever lists.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar
 
 from arco.core.ids import Digest, Ulid
@@ -385,6 +386,7 @@ FAMILIES: tuple[type[Key], ...] = (
 """Every family that has keys of its own, in the order of the guide's table."""
 
 
+@lru_cache(maxsize=128, typed=True)  # who walks a chain asks for each several times
 def manifest_key(domain: DomainName, version: int) -> GenesisKey | DomainManifestKey:
     """Return the key of a version of a domain, which for version 0 is the genesis."""
     return DomainManifestKey(domain, version) if version else GenesisKey(domain)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from arco.core.errors import Invalid
@@ -82,6 +82,7 @@ def _one_of(names: type[StrEnum]) -> Segment:
     return Segment("|".join(names), spelled.__getitem__, members.__getitem__)
 
 
+@lru_cache(maxsize=1_024)  # a key asks for the date of its ulid each time that it is spelled
 def date_of(ulid: str) -> str:
     """Return the UTC date, `YYYY-MM-DD`, of the instant in a ULID.
 
