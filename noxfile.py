@@ -31,7 +31,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     # The other extras ask for newer releases of what everybody gets, whose bounds count here.
     "lowest": ("--extra=board", "--extra=cloud", "--extra=history", "--extra=trust"),
     "board": ("--extra=board", "--extra=trust"),
-    "bench": ("--extra=history", "--extra=trust"),
+    "bench": ("--extra=cloud", "--extra=history", "--extra=iceberg", "--extra=trust"),
 }
 """Optional features that a lock holds beside what everybody gets."""
 TOOL_LOCKS = ("nox", "lint", "advisories")
@@ -317,13 +317,14 @@ def nightly(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure speed and memory beside peers in the same run; prints ratios."""
+    """Measure speed and memory beside peers in the same run; `-- bench_storage 5` chooses one."""
     install_project(session, "bench")
-    programs = sorted((ROOT / "tests" / "bench").glob("bench_*.py"))
+    programs = {path.stem: path for path in sorted((ROOT / "tests" / "bench").glob("bench_*.py"))}
     if not programs:
         session.error("there is no tests/bench/bench_*.py")
-    for program in programs:
-        session.run("python", str(program.relative_to(ROOT)), *session.posargs)
+    words = [word for word in session.posargs if word not in programs]
+    for name in [word for word in session.posargs if word in programs] or programs:
+        session.run("python", str(programs[name].relative_to(ROOT)), *words)
 
 
 # --- the release ----------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ import duckdb
 import pyarrow.dataset as ds
 
 from audit.history import gather, query, store, tables
+from tests.bench.figures import seconds
 
 PROMISED_S = 1.0
 GATES, SIGNALS, CELLS = 7, 38, 25
@@ -149,13 +150,6 @@ def fill(folder: Path, count: int) -> Iterator[float]:
         began = perf_counter()
         store.add(folder, runs)
         yield perf_counter() - began
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Seconds that a piece of work takes."""
-    began = perf_counter()
-    work()
-    return perf_counter() - began
 
 
 def processor(work: Callable[[], object]) -> float:

@@ -18,23 +18,22 @@ import os
 import random
 import resource
 import shutil
-import statistics
 import string
 import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from time import perf_counter
 
-sys.path.insert(0, str(Path(__file__).parents[2]))  # for `tests.records`
+sys.path.insert(0, str(Path(__file__).parents[2]))  # for what tests share
 
 from audit.runner import JournalWriter, RunOptions, SystemClock, capture, files, run_cells
 from evidence.journal import Closed, Opened
 from evidence.model import Attempt, Cell
 from evidence.redact import Redactor
+from tests.bench.figures import machine, median, seconds, verdict
 from tests.records import make_cell
 
 COMMANDS = 200
@@ -83,28 +82,6 @@ def run(
     journal.close()
     assert all(attempt.result == "passed" for attempt in attempts), attempts[0]
     return attempts
-
-
-def seconds(action: Callable[[], object]) -> float:
-    """Return how long an action took."""
-    began = perf_counter()
-    action()
-    return perf_counter() - began
-
-
-def median(values: Sequence[float]) -> float:
-    """Return the median; a machine that does other things too disturbs it least."""
-    return statistics.median(values)
-
-
-def verdict(what: str, met: bool, why: str) -> None:
-    """Print whether a promise was kept, in this run on this machine."""
-    print(f"{'met   ' if met else 'MISSED'}  {what}: {why}")
-
-
-def machine() -> str:
-    """Return what the figures were measured on."""
-    return f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}"
 
 
 # --- (a) small commands ---------------------------------------------------------------------------

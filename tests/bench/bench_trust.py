@@ -16,7 +16,6 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # for what tests share
 
@@ -25,16 +24,10 @@ from audit.trust.intoto import SealedRun
 from audit.trust.keys import check_any
 from evidence import archive, dsse, roster
 from tests.audit.trust import attest_kit as kit
+from tests.bench.figures import seconds
 
 SIGN_RATIO_MAX = 2.0
 CHECK_RATIO_MAX = 1.4
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Return how long a call took."""
-    began = perf_counter()
-    work()
-    return perf_counter() - began
 
 
 def calls(sealed: SealedRun) -> dict[str, Callable[[], object]]:

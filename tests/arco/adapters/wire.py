@@ -83,7 +83,7 @@ class Handler(BaseHTTPRequestHandler):
         if not self.raw_requestline or not self.parse_request():
             self.close_connection = True
             return
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = self._body()
         headers = {name.lower(): value for name, value in self.headers.items()}
         request = Request(self.command, self.path, headers, body)
         self.server.requests.append(request)
@@ -92,6 +92,18 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         else:
             self._say(answer)
+
+    def _body(self) -> bytes:
+        """Return the body, which may come in chunks (RFC 9112 section 7.1)."""
+        if "chunked" not in self.headers.get("Transfer-Encoding", ""):
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        parts: list[bytes] = []
+        while size := int(self.rfile.readline().partition(b";")[0], 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        while self.rfile.readline().strip():  # what trails it
+            pass
+        return b"".join(parts)
 
     def _say(self, answer: Answer) -> None:
         self.send_response(answer.status)
@@ -131,7 +143,8 @@ class Wire(ThreadingHTTPServer):
         assert self.upstream is not None, "the script leaves the answer to a store, and has none"
         connection = http.client.HTTPConnection(urlsplit(self.upstream).netloc, timeout=60)
         try:
-            connection.request(request.method, request.target, request.body, dict(request.headers))
+            sent = {n: v for n, v in request.headers.items() if n != "transfer-encoding"}
+            connection.request(request.method, request.target, request.body, sent)
             said = connection.getresponse()
             headers = {n: v for n, v in said.getheaders() if n.lower() not in HOP}
             if request.method == "HEAD":
