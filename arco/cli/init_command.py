@@ -46,5 +46,6 @@ def command(url: str, tenant: str, workspace: str, as_json: bool) -> int:
     words = f"{what}, {len(names)} objects created" if names else "is complete already"
     click.echo(f"workspace {tenant}/{workspace} in {url} {words}")
     click.echo(f"domains: {', '.join(root.domains)}")
-    click.echo("next: arco verify")
+    if not url.startswith("memory:"):  # of which nothing is left to verify
+        click.echo("next: arco verify")
     return 0

@@ -167,6 +167,8 @@ def contradictions(manifest: Manifest) -> Iterator[str]:
                 yield f"inline bytes are not those of their digest: digest=`{artifact.digest}`"
             if len(artifact.inline) != artifact.size_bytes:
                 yield f"inline bytes are of another number: size_bytes=`{artifact.size_bytes}`"
+            if len(artifact.inline) > INLINE_BYTES_MAX:
+                yield f"too many inline bytes: bytes=`{len(artifact.inline)}` max=`{INLINE_BYTES_MAX}`"
     if len(manifest.deltas) > LIVE_DELTAS_MAX:
         yield f"too many live deltas: deltas=`{len(manifest.deltas)}` max=`{LIVE_DELTAS_MAX}`"
     for segment in manifest.segments:

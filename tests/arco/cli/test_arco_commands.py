@@ -55,6 +55,12 @@ def test_a_workspace_is_made_once_and_verified(tmp_path: Path) -> None:
     assert (only["whole"], only["domains"], only["findings"]) == (True, {"catalog": 0}, [])
 
 
+def test_what_nothing_outlives_is_not_to_be_verified(tmp_path: Path) -> None:
+    done = call(tmp_path, "init", "--url", "memory://")
+    assert done.returncode == 0, done.stderr
+    assert "arco verify" not in done.stdout
+
+
 def test_what_is_lost_is_found_and_made_again(tmp_path: Path) -> None:
     call(tmp_path, "init", "--tenant", "acme")
     (tmp_path / ".arco/tenant=acme/workspace=main/locks/catalog.lock.json").unlink()

@@ -21,7 +21,7 @@ from arco.core.keys import (
     FloorKey,
     LockKey,
 )
-from arco.core.manifest import Artifact, FoldedSegment, Kind, Manifest
+from arco.core.manifest import INLINE_BYTES_MAX, Artifact, FoldedSegment, Kind, Manifest
 from arco.core.receipt import disproof, receipt_for
 from arco.core.records import Floor
 from arco.publish.lease import Busy
@@ -349,6 +349,10 @@ def test_an_artifact_that_nobody_wrote_for_this_version_is_refused(stage: Stage)
     wrong = Artifact(size_bytes=3, digest=digest(b"abc"), rows={}, inline=b"abd")
     with pytest.raises(Invalid, match="inline bytes"):
         run(stage.publisher.publish(permit, stage.draft(deltas=(wrong,))))
+    body = bytes(INLINE_BYTES_MAX + 1)
+    large = Artifact(size_bytes=len(body), digest=digest(body), rows={}, inline=body)
+    with pytest.raises(Invalid, match="too many inline bytes"):
+        run(stage.publisher.publish(permit, stage.draft(deltas=(large,))))
 
 
 def test_an_inherited_artifact_stays_what_it_was(stage: Stage) -> None:
