@@ -168,7 +168,8 @@ def contradictions(manifest: Manifest) -> Iterator[str]:
             if len(artifact.inline) != artifact.size_bytes:
                 yield f"inline bytes are of another number: size_bytes=`{artifact.size_bytes}`"
             if len(artifact.inline) > INLINE_BYTES_MAX:
-                yield f"too many inline bytes: bytes=`{len(artifact.inline)}` max=`{INLINE_BYTES_MAX}`"
+                size = len(artifact.inline)
+                yield f"too many inline bytes: size_bytes=`{size}` max=`{INLINE_BYTES_MAX}`"
     if len(manifest.deltas) > LIVE_DELTAS_MAX:
         yield f"too many live deltas: deltas=`{len(manifest.deltas)}` max=`{LIVE_DELTAS_MAX}`"
     for segment in manifest.segments:
