@@ -4197,6 +4197,9 @@ from evidence.instant import milliseconds
 RUNNER = "runner"
 """The role whose keys sign what a run leaves: its checkpoint and its attestations."""
 
+SIGSTORE = "Fulcio"
+"""The scheme whose `public` is an identity and its issuer, as securesystemslib calls it."""
+
 Scheme = str
 Check = Callable[["Key", bytes, bytes], bool | None]
 """Whether a signature of a key over a message is good; None where the scheme cannot be checked."""
@@ -4206,8 +4209,9 @@ Check = Callable[["Key", bytes, bytes], bool | None]
 class Key:
     """A public key, whose it is, and the half-open window of time in which it may sign.
 
-    `public` is 64 hex digits for `ed25519`, PEM text for other schemes. The scheme is taken from
-    here alone: what an envelope says of its own algorithm is never heard.
+    `public` is 64 hex digits for `ed25519`, JSON for OpenPGP and Sigstore, PEM text for other
+    schemes. The scheme is taken from here alone: what an envelope says of its own algorithm is
+    never heard.
     """
 
     id: str
@@ -4292,6 +4296,8 @@ def _check_key(key: Key, place: str) -> None:
         raise Malformed(f"{place}.public", "is not 64 hex digits")
     if key.scheme == "ed25519" and ed25519.is_weak(bytes.fromhex(key.public)):
         raise Malformed(f"{place}.public", "is a key by which anybody could sign")
+    if key.scheme == SIGSTORE and not is_identity(key.public):
+        raise Malformed(f"{place}.public", "does not name an identity and its issuer")
     try:
         begins = milliseconds(key.valid_from)
         ends = None if key.valid_until is None else milliseconds(key.valid_until)
@@ -4299,6 +4305,16 @@ def _check_key(key: Key, place: str) -> None:
         raise Malformed(place, str(error)) from error
     if ends is not None and ends <= begins:
         raise Malformed(f"{place}.valid_until", "is not after valid_from")
+
+
+def is_identity(public: str) -> bool:
+    """Whether a `public` names an identity and its issuer: without one, anybody could vouch."""
+    try:
+        value = codec.parse(public.encode())
+    except (Malformed, UnicodeEncodeError):
+        return False
+    names = [value.get(name) for name in ("identity", "issuer")] if isinstance(value, dict) else []
+    return bool(names) and all(isinstance(name, str) and name.strip() for name in names)
 
 
 def _is_hex(text: str, size: int) -> bool:
@@ -4346,12 +4362,14 @@ def _material(key: Key) -> bytes:
     """The number that makes a public key what it is, however it is written down.
 
     An Ed25519 key as hex or as OpenPGP has it, the modulus of an RSA key, one coordinate of a point
-    on a curve: with the same number, the same person signs.
+    on a curve: with the same number, the same person signs. With Sigstore it is who signs.
     """
     text = key.public
     try:
         if text.lstrip().startswith("{"):
             numbers = codec.parse(text.encode())
+            if key.scheme == SIGSTORE:
+                return codec.compact([numbers["issuer"], numbers["identity"]])
             return _tail(bytes.fromhex(str(numbers.get("n") or numbers.get("q"))))
         if "-----BEGIN" not in text:
             return _tail(bytes.fromhex(text))
@@ -4366,7 +4384,10 @@ def _of_der(data: bytes) -> bytes:
     for size in range(1, 9):
         if data[-size - 2 : -size] == bytes((2, size)):
             return _tail(data[: -size - 2])
-    return data[-64:-32] if data[-65:-64] == b"\4" else _tail(data)
+    for size in (48, 32):
+        if data[-2 * size - 1 : -2 * size] == b"\4":
+            return _tail(data[:-size])
+    return _tail(data)
 
 
 def _tail(data: bytes) -> bytes:

@@ -78,6 +78,15 @@ def pem(body: str, width: int = 64, kind: str = "PUBLIC KEY", end: str = "\n") -
     return end.join([f"-----BEGIN {kind}-----", *lines, f"-----END {kind}-----", ""])
 
 
+def p384(header: str, point: bytes) -> str:
+    """The same curve in a header for whole points or for half ones."""
+    return pem(base64.b64encode(bytes.fromhex(header) + point).decode())
+
+
+POINT = bytes(range(60, 156))
+EC384 = p384("3076301006072a8648ce3d020106052b8104002203620004", POINT)
+EC384_HALF = p384("3046301006072a8648ce3d020106052b81040022033200", b"\2" + POINT[:48])
+WHO = {"identity": "ada@example.org", "issuer": "https://login.example.org"}
 MODULUS = bytes(range(128, 256)) * 2
 EXPONENT = b"\x02\x03\x01\x00\x01"
 PKCS1 = b"\x30\x82\x01\x0a\x02\x82\x01\x01\x00" + MODULUS + EXPONENT
@@ -106,6 +115,9 @@ ADA_HEX = ADA.public.hex()
         (("ed25519", ADA_HEX), ("pgp+eddsa-ed25519", json.dumps({"q": ADA_HEX}))),
         (("ed25519", ADA_HEX), ("other", ADA_HEX.upper())),
         (("other", "words"), ("another", "words")),
+        (("ecdsa-sha2-nistp384", EC384), ("ecdsa-sha2-nistp384", EC384_HALF)),
+        (("Fulcio", json.dumps(WHO)), ("Fulcio", json.dumps(dict(reversed(WHO.items()))))),
+        (("Fulcio", json.dumps(WHO)), ("Fulcio", json.dumps({**WHO, "instance": {}}, indent=1))),
     ],
 )
 def test_one_key_is_not_two_by_another_spelling(
@@ -119,6 +131,31 @@ def test_one_key_is_not_two_by_another_spelling(
         trust_of(table)
     with pytest.raises(Malformed, match="is listed twice"):
         trust_of(*tables)
+
+
+def test_one_name_at_two_issuers_is_two_identities() -> None:
+    other = {**WHO, "issuer": "https://login.example.com"}
+    tables = [
+        entry(person, scheme="Fulcio", public=json.dumps(who))
+        for person, who in (("Ada", WHO), ("Bob", other))
+    ]
+    assert len(trust_of(*tables).key) == 2
+
+
+@pytest.mark.parametrize(
+    "public",
+    [
+        *("", "x", "[]", "null", "{}", "\ud800", "ada@example.org"),
+        *(json.dumps({**WHO, name: value}) for name in WHO for value in ("", " ", None, 7, ["a"])),
+        *(json.dumps({name: WHO[name]}) for name in WHO),
+    ],
+)
+def test_an_identity_without_its_issuer_is_nobody(public: str) -> None:
+    """An issuer that is not named would be any issuer."""
+    assert not roster.is_identity(public)
+    if public.isprintable():
+        with pytest.raises(Malformed, match="does not name an identity and its issuer"):
+            trust_of(entry(scheme="Fulcio", public=public))
 
 
 SMALL_ORDER = [
