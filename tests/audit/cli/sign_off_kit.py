@@ -149,12 +149,12 @@ class Desk:
         ]
 
 
-def elliptic(tmp_path: Path) -> tuple[Path, str]:
+def elliptic(tmp_path: Path, curve: str = "SECP256R1") -> tuple[Path, str]:
     """A private key that is no Ed25519 key, and its public part."""
     from cryptography.hazmat.primitives import serialization as pem
     from cryptography.hazmat.primitives.asymmetric import ec
 
-    private = ec.generate_private_key(ec.SECP256R1())
+    private = ec.generate_private_key(getattr(ec, curve)())
     path = tmp_path / "ec.pem"
     path.write_bytes(
         private.private_bytes(pem.Encoding.PEM, pem.PrivateFormat.PKCS8, pem.NoEncryption())
@@ -169,7 +169,7 @@ def trust_elliptic(trust: Path, public: str, *, people: int) -> None:
     """Add Ben, a runner with such a key, and how many runners are asked for, to a trust file."""
     trust.write_text(
         trust.read_text()
-        + f'[[key]]\nid = "e1"\nperson = "Ben"\nroles = ["runner"]\nvalid_from = "{EARLY}"\n'
+        + f'[[key]]\nid = "of-ben"\nperson = "Ben"\nroles = ["runner"]\nvalid_from = "{EARLY}"\n'
         + f'scheme = "ecdsa-sha2-nistp256"\npublic = {json.dumps(public)}\n'
         + f'[[threshold]]\nrole = "runner"\npeople = {people}\n'
     )

@@ -222,7 +222,7 @@ def test_a_kind_that_nobody_checks_is_not_described(call: Call, tmp_path: Path) 
     from cryptography.hazmat.primitives import serialization as pem
     from cryptography.hazmat.primitives.asymmetric import ec
 
-    public = ec.generate_private_key(ec.SECP384R1()).public_key()
+    public = ec.generate_private_key(ec.SECP521R1()).public_key()
     data = public.public_bytes(pem.Encoding.PEM, pem.PublicFormat.SubjectPublicKeyInfo)
     (tmp_path / "k.pub").write_bytes(data)
     said = call("keygen", "--person", "a", "--role", "r", "--public", tmp_path / "k.pub")
@@ -450,7 +450,7 @@ def test_a_signer_elsewhere_signs_the_checkpoint_once(
     words = ("attest", "--repo", ran, "--trust", trust)
     lacking = call(*words, "--check")
     assert (lacking.code, "1 of 2 trusted runners" in lacking.out) == (3, True)
-    by_signer = (*words, "--signer", f"file2:{path}", "--keyid", "e1")
+    by_signer = (*words, "--signer", f"file2:{path}", "--keyid", "of-ben")
     assert call(*by_signer).code == 0
     once = everything(layer(ran))
     assert call(*by_signer).code == 0

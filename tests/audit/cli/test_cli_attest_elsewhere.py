@@ -35,7 +35,7 @@ def desk(call: Any, make_toy: Callable[..., Any], tmp_path: Path) -> Desk:
 
 def attest(desk: Desk, key: Path, label: str = "one") -> None:
     """Ben signs the checkpoint of a run by a key that securesystemslib finds."""
-    said = desk.do("attest", label, "--signer", f"file2:{key}", "--keyid", "e1")
+    said = desk.do("attest", label, "--signer", f"file2:{key}", "--keyid", "of-ben")
     assert said.code == 0, said.err
 
 
