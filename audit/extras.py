@@ -12,8 +12,10 @@ from audit.errors import Invalid
 
 PACKAGES = {
     "board": ("starlette", "uvicorn", "python_multipart"),
+    "hsm": ("pkcs11", "cryptography", "securesystemslib"),
     "history": ("pyarrow", "duckdb"),
     "iceberg": ("pyiceberg", "pyarrow"),
+    "sigstore": ("sigstore", "cryptography", "securesystemslib"),
     "trust": ("cryptography", "securesystemslib"),
 }
 """Each extra with the packages that it brings and that are imported by name."""

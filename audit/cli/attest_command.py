@@ -77,14 +77,16 @@ def command(
 
     The bundle is verified first. What is signed lies in the sign-off folder; the run stays as it
     is. The same key again changes nothing, another key adds its signatures. With --signer
-    (file2:, hsm:, awskms:, gcpkms:, azurekms:, hv:) one statement over the checkpoint is signed.
-    Needs the extra `trust`. Exit codes: 0 attested, 3 the bundle or its attestations do not hold.
+    (file2:, gnupg:, hsm:, awskms:, gcpkms:, azurekms:, hv:, sigstore:) one statement over the
+    checkpoint is signed. Needs the extra `trust`, or `hsm`, `sigstore` for those. Exit codes: 0
+    attested, 3 the bundle or its attestations do not hold.
 
     \b
     Examples:
       arco-audit attest --key ~/.config/arco-audit/ci.pem
       arco-audit attest head/1 --key ci.pem --layout build/in-toto
-      arco-audit attest --signer hsm: --keyid 1f0c… --trust audit-trust.toml
+      arco-audit attest --signer hsm: --keyid 1f0c… --passphrase-file pin
+      arco-audit attest --signer sigstore: --keyid 8a2e…
       arco-audit attest --check
     """
     from audit.trust import attested
@@ -100,7 +102,7 @@ def command(
     if check:
         return _check(opened, sealed, where, as_json)
     if key is None:
-        done = _by_signer(opened, sealed, signer, _key_of(where, keyid))
+        done = _by_signer(opened, sealed, signer, _key_of(where, keyid), passphrase_file)
     else:
         done = _by_file(opened, sealed, key, passphrase_file, layout, layout_expires)
     _tell(done, as_json)
@@ -154,10 +156,12 @@ def _by_file(
     return [str(path) for path in files]
 
 
-def _by_signer(opened: Book, sealed: SealedRun, uri: str, key: Key) -> list[str]:
-    from audit.trust import attested, keys
+def _by_signer(
+    opened: Book, sealed: SealedRun, uri: str, key: Key, secret_file: Path | None
+) -> list[str]:
+    from audit.trust import attested, elsewhere
 
-    signer = keys.elsewhere(uri, key, passphrase.secret)
+    signer = elsewhere.signer_at(uri, key, passphrase.secret_from(secret_file))
     done = attested.attest_checkpoint(opened, sealed, signer, key)
     return [str(path) for path in done.files]
 

@@ -42,8 +42,9 @@ from evidence.roster import Key
 @click.option(
     "--public",
     default="",
-    metavar="FILE|gnupg:ID",
-    help="Make no key; describe this public one, whose private part is elsewhere.",
+    metavar="FILE|URI",
+    help="Make no key; describe this public one, whose private part is elsewhere: a PEM file, "
+    "gnupg:ID, hsm:KEY, sigstore:?identity=…&issuer=….",
 )
 @click.option("--valid-from", default="", metavar="TIME", help="RFC 3339 time (default: now).")
 @click.option("--valid-until", default="", metavar="TIME", help="RFC 3339 time (default: open).")
@@ -71,14 +72,14 @@ def command(
       arco-audit keygen --person "Ada <ada@example.org>" --role SRE
       arco-audit keygen --person "CI" --role runner --no-passphrase --out ci.pem \\
           --trust audit-trust.toml
-      arco-audit keygen --person "Ben" --role runner --public token.pub
+      arco-audit keygen --person "Ben" --role runner --public 'hsm:2?label=TOKEN'
     """
     from audit.runner import SystemClock
-    from audit.trust import keys
+    from audit.trust import elsewhere, keys
 
-    if public and (out or passphrase_file or no_passphrase):
+    if public and (out or no_passphrase):
         raise Invalid(
-            "with --public no key is made", next_step="leave out --out and every passphrase"
+            "with --public no key is made", next_step="leave out --out and --no-passphrase"
         )
     key = Key(
         id="0" * 64,
@@ -91,7 +92,8 @@ def command(
     )
     keys.check_entry(key, trust)
     if public:
-        key = keys.entry_of(keys.described(public), key)
+        found = elsewhere.public_at(public, passphrase.secret_from(passphrase_file))
+        key = keys.entry_of(found, key)
         _trusted(key, trust)
         _tell(None, key, trust, as_json)
         return READY

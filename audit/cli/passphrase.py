@@ -29,7 +29,8 @@ def option(function: F) -> F:
         type=click.Path(path_type=Path, dir_okay=False),
         default=None,
         metavar="FILE",
-        help="Read the passphrase of the key from this file (default: ask on a terminal).",
+        help="Read the passphrase of the key, or the PIN of the signer, from this file "
+        "(default: ask on a terminal).",
     )(function)
 
 
@@ -72,9 +73,23 @@ def new(file: Path | None, *, none: bool) -> bytes | None:
     return from_file(file) if file else _asked("Passphrase of the new key", twice=True)
 
 
-def secret(name: str) -> str:
-    """Ask for something that a signer needs, such as a PIN. Raises `Invalid` without a terminal."""
-    return _asked(name, twice=False).decode()
+def secret_from(file: Path | None) -> Callable[[str], str]:
+    """Return what gives a signer what it needs, such as a PIN: from a file, or asked for by name.
+
+    It raises `Invalid` where the file holds no text, or without a terminal.
+    """
+
+    def secret(name: str) -> str:
+        if file is None:
+            return _asked(f"The {name}", twice=False, what=name).decode()
+        try:
+            return from_file(file).decode()
+        except UnicodeDecodeError as error:
+            raise Invalid(
+                "is no text in UTF-8", place=str(file), next_step=f"write the {name} into it"
+            ) from error
+
+    return secret
 
 
 def signer_of(key: Path, file: Path | None) -> Signer:
@@ -91,10 +106,10 @@ def signer_of(key: Path, file: Path | None) -> Signer:
     return keys.load(key, _asked(f"Passphrase of {key}", twice=False) if ask else None)
 
 
-def _asked(prompt: str, *, twice: bool) -> bytes:
+def _asked(prompt: str, *, twice: bool, what: str = "passphrase") -> bytes:
     if not sys.stdin.isatty():
         raise Invalid(
-            "a passphrase is needed, and nobody is there to ask",
+            f"a {what} is needed, and nobody is there to ask",
             next_step="give it with --passphrase-file"
             + (", or make a key without one: --no-passphrase" if twice else ""),
         )

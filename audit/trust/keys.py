@@ -21,15 +21,22 @@ from typing import Any
 from audit import extras
 from audit.errors import Conflict, Invalid, Unavailable
 from audit.runner import files
-from audit.trust import book, pgp
+from audit.trust import book, keyless, pgp
 from evidence import ed25519, roster
 from evidence.codec import Malformed
 from evidence.roster import Key
 
 ED25519 = "ed25519"
 ECDSA_P256 = "ecdsa-sha2-nistp256"
+ECDSA_P384 = "ecdsa-sha2-nistp384"
 RSA_PSS = "rsassa-pss-sha256"
-KEY_TYPES = {ED25519: "ed25519", ECDSA_P256: "ecdsa", RSA_PSS: "rsa", **pgp.KEY_TYPES}
+KEY_TYPES = {
+    ED25519: "ed25519",
+    **dict.fromkeys((ECDSA_P256, ECDSA_P384), "ecdsa"),
+    RSA_PSS: "rsa",
+    **pgp.KEY_TYPES,
+    **keyless.KEY_TYPES,
+}
 """Every scheme that is checked here, and what securesystemslib calls the type of its keys."""
 
 KEY_BYTES_MAX = 64 << 10
@@ -66,7 +73,8 @@ class Signer:
         return self._sign(message)
 
 
-def _library() -> Any:
+def library() -> Any:
+    """Return securesystemslib's signers. Raises `Invalid` where the extra is missing."""
     with extras.needed("trust"):
         from securesystemslib import signer
     found: Any = signer  # its names are not exported in the way that type checkers ask for
@@ -232,101 +240,8 @@ def _signer_of(private: Any) -> Signer:
 
 def public_of(key: Any) -> Public:
     """Return the public part of a key object of `cryptography`, by its default scheme."""
-    made = _library().SSlibKey.from_crypto(key)
+    made = library().SSlibKey.from_crypto(key)
     return Public(made.keyid, made.scheme, made.keyval["public"])
-
-
-# --- keys elsewhere -------------------------------------------------------------------------------
-
-
-def elsewhere(uri: str, key: Key, secret: Callable[[str], str]) -> Signer:
-    """Return the signer that securesystemslib finds at a URI: a token, a cloud, another file.
-
-    `key` is its entry in the trust file; `secret` asks a person for what the signer needs (a PIN).
-
-    Raises:
-        Invalid: the scheme of the URI or of the key is none that is signed and checked with.
-        Unavailable: whatever holds the key refused.
-    """
-    if key.scheme not in KEY_TYPES:
-        schemes = ", ".join(KEY_TYPES)
-        raise Invalid(
-            f"signatures of this scheme are not checked scheme=`{key.scheme}`",
-            place=book.TRUST,
-            next_step=f"use a key of one of: {schemes}",
-        )
-    signer = _library()
-    known = signer.SIGNER_FOR_URI_SCHEME
-    if uri.partition(":")[0] not in known:
-        raise Invalid(
-            f"no signer has such a URI signer=`{uri:.80}`",
-            next_step=f"begin it with one of: {', '.join(sorted(known))}",
-        )
-    is_pgp = key.scheme in pgp.KEY_TYPES
-    with _answers(uri):
-        found = signer.Signer.from_priv_key_uri(uri, _sslib_key(signer, key), secret)
-
-    def sign(message: bytes) -> bytes:
-        with _answers(uri):
-            made = found.sign(message)
-            return pgp.write(made) if is_pgp else bytes.fromhex(made.signature)
-
-    return Signer(Public(key.id, key.scheme, key.public), sign)
-
-
-def _sslib_key(library: Any, key: Key) -> Any:
-    if key.scheme in pgp.KEY_TYPES:
-        return pgp.key_of(library, key)
-    return library.SSlibKey(key.id, KEY_TYPES[key.scheme], key.scheme, {"public": key.public})
-
-
-def described(source: str) -> Public:
-    """Return a public key that is elsewhere: in a PEM file, or in GnuPG's ring as `gnupg:ID`.
-
-    Raises:
-        Invalid: it cannot be read, or signatures of its kind are not checked.
-        Unavailable: GnuPG does not have it.
-    """
-    library = _library()
-    if source.startswith(pgp.URI):
-        with _answers(source):
-            name = source.removeprefix(pgp.URI).replace(" ", "").lower()
-            _, key = library.GPGSigner.import_(name)
-        found = Public(key.keyid, key.scheme, pgp.public_text(key))
-    else:
-        try:
-            text = Path(source).read_text("ascii")
-            found = public_of(_pem(text))
-        except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or "no public key that can be used"
-            raise Invalid(
-                f"the public key cannot be read: {why.lower()}",
-                place=source,
-                next_step="name a PEM file that holds a public key, or gnupg:FINGERPRINT",
-            ) from error
-    if found.scheme not in KEY_TYPES:
-        raise Invalid(
-            f"signatures of this scheme are not checked scheme=`{found.scheme}`",
-            place=source,
-            next_step=f"use a key of one of: {', '.join(KEY_TYPES)}",
-        )
-    return found
-
-
-@contextmanager
-def _answers(uri: str) -> Iterator[None]:
-    """Turn whatever a signer raises into an error: each kind has errors of its own."""
-    try:
-        yield
-    except (KeyboardInterrupt, MemoryError):
-        raise
-    except Exception as error:
-        why = " ".join(str(error).split()).lower() or type(error).__name__
-        raise Unavailable(
-            f"the signer refused: {why:.300}",
-            place=f"{uri:.80}",
-            next_step="look whether it is there and is the key of the trust file",
-        ) from error
 
 
 # --- checking -------------------------------------------------------------------------------------
@@ -336,13 +251,16 @@ def check_any(key: Key, message: bytes, signature: bytes) -> bool | None:
     """Return whether a signature is that of a key over a message; None where nobody can say.
 
     Ed25519 needs nothing but Python; ECDSA (raw `r || s` or DER), RSA-PSS and OpenPGP need the
-    extra. The algorithm is that of the key's scheme: a PEM of another kind makes no signature good.
+    extra `trust`, Sigstore the extra `sigstore`. The algorithm is that of the key's scheme: a PEM
+    of another kind makes no signature good.
     """
     if key.scheme not in KEY_TYPES:
         return None
     try:
         if key.scheme in pgp.KEY_TYPES:
             return _check_pgp(key, message, signature)
+        if key.scheme in keyless.KEY_TYPES:
+            return keyless.check(key, message, signature)
         return _checker(key.scheme, key.public)(message, signature)
     except ModuleNotFoundError:
         return roster.check_ed25519(key, message, signature)
@@ -352,7 +270,7 @@ def check_any(key: Key, message: bytes, signature: bytes) -> bool | None:
 def _checker(scheme: str, public: str) -> Callable[[bytes, bytes], bool]:
     if scheme == ED25519:
         return _check_ed25519(bytes.fromhex(public))
-    return _check_ecdsa(public) if scheme == ECDSA_P256 else _check_rsa(public)
+    return _check_rsa(public) if scheme == RSA_PSS else _check_ecdsa(scheme, public)
 
 
 def _check_ed25519(public: bytes) -> Callable[[bytes, bytes], bool]:
@@ -379,24 +297,26 @@ def _never(message: bytes, signature: bytes) -> bool:
     return False
 
 
-def _check_ecdsa(public: str) -> Callable[[bytes, bytes], bool]:
+def _check_ecdsa(scheme: str, public: str) -> Callable[[bytes, bytes], bool]:
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
-    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.hashes import SHA256, SHA384
 
-    key = _pem(public)
-    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+    key = as_public(public)
+    curve, half = (ec.SECP256R1, 32) if scheme == ECDSA_P256 else (ec.SECP384R1, 48)
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, curve):
         return _never
+    way = ec.ECDSA(SHA256() if scheme == ECDSA_P256 else SHA384())
 
     def check(message: bytes, signature: bytes) -> bool:
         forms = [signature]
-        if len(signature) == 64:
-            r, s = (int.from_bytes(half, "big") for half in (signature[:32], signature[32:]))
+        if len(signature) == 2 * half:
+            r, s = (int.from_bytes(part, "big") for part in (signature[:half], signature[half:]))
             forms.append(encode_dss_signature(r, s))
         for form in forms:
             with contextlib.suppress(InvalidSignature):
-                key.verify(form, message, ec.ECDSA(SHA256()))
+                key.verify(form, message, way)
                 return True
         return False
 
@@ -408,7 +328,7 @@ def _check_rsa(public: str) -> Callable[[bytes, bytes], bool]:
     from cryptography.hazmat.primitives.asymmetric import padding, rsa
     from cryptography.hazmat.primitives.hashes import SHA256
 
-    key = _pem(public)
+    key = as_public(public)
     if not isinstance(key, rsa.RSAPublicKey) or key.key_size < RSA_BITS_MIN:
         return _never
     pss = padding.PSS(padding.MGF1(SHA256()), padding.PSS.AUTO)
@@ -430,7 +350,8 @@ def _check_pgp(key: Key, message: bytes, signature: bytes) -> bool:
     return pgp.check(signer, Error, key, message, signature)
 
 
-def _pem(text: str) -> object:
+def as_public(text: str) -> object:
+    """Return the public key in PEM text, as `cryptography` has it; None where it holds none."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 

@@ -17,6 +17,17 @@ WHO = ("-c", "user.name=Tester", "-c", "user.email=tester@example.invalid")
 LONG_S = 120.0
 """When a wait is given up: far beyond what anything here takes."""
 
+QUICK = """
+[audit]
+id = "toy"
+title = "A toy"
+
+[[command]]
+id = "quick"
+run = "echo quick"
+"""
+"""A definition with one command that passes at once."""
+
 
 def make_repository(path: Path, definition: str, **files: str) -> Path:
     """Commit a definition and some files into a new repository."""

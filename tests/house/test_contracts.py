@@ -39,6 +39,7 @@ PLANTED = {
     "door-tables": ("audit/runs.py", "import pyarrow"),
     "door-iceberg": ("audit/history/store.py", "import pyiceberg"),
     "door-keys": ("audit/trust/attest.py", "import cryptography"),
+    "door-sigstore": ("audit/trust/attest.py", "import sigstore"),
     "door-web": ("audit/trust/book.py", "import starlette"),
     "kernel": ("evidence/judge.py", "import time"),
     "acyclic": ("audit/errors.py", "from audit import plan"),

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit.errors import AuditError, Conflict, Invalid, Unavailable
+from audit.errors import Conflict, Invalid, Unavailable
 from audit.trust import keys
 from evidence import ed25519, roster
 from evidence.roster import Key
@@ -246,18 +246,18 @@ def key_of(private: Any, scheme: str) -> Key:
     return replace(BARE, scheme=scheme, public=pem_of(private))
 
 
-def der(private: Any, message: bytes) -> bytes:
+def der(private: Any, message: bytes, hashed: str = "SHA256") -> bytes:
+    from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.hazmat.primitives.hashes import SHA256
 
-    signature: bytes = private.sign(message, ec.ECDSA(SHA256()))
+    signature: bytes = private.sign(message, ec.ECDSA(getattr(hashes, hashed)()))
     return signature
 
 
-def raw(signature: bytes) -> bytes:
+def raw(signature: bytes, half: int = 32) -> bytes:
     from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-    return b"".join(part.to_bytes(32, "big") for part in decode_dss_signature(signature))
+    return b"".join(part.to_bytes(half, "big") for part in decode_dss_signature(signature))
 
 
 def pss(private: Any, message: bytes, salt: int = 32) -> bytes:
@@ -269,16 +269,26 @@ def pss(private: Any, message: bytes, salt: int = 32) -> bytes:
     return signature
 
 
-def test_ecdsa_is_read_raw_and_in_der(p256: Any) -> None:
-    key, signature = key_of(p256, keys.ECDSA_P256), der(p256, b"message")
-    for form in (signature, raw(signature)):
+@pytest.mark.parametrize(
+    ("curve", "scheme", "hashed", "half"),
+    [
+        ("SECP256R1", keys.ECDSA_P256, "SHA256", 32),
+        ("SECP384R1", keys.ECDSA_P384, "SHA384", 48),
+    ],
+)
+def test_ecdsa_is_read_raw_and_in_der(curve: str, scheme: str, hashed: str, half: int) -> None:
+    private = elliptic(curve)
+    key, signature = key_of(private, scheme), der(private, b"message", hashed)
+    for form in (signature, raw(signature, half)):
         assert keys.check_any(key, b"message", form) is True
         assert keys.check_any(key, b"messagE", form) is False
         assert keys.check_any(key, b"message", form[:-1]) is False
         assert keys.check_any(key, b"message", form + b"\0") is False
-    assert keys.check_any(key, b"message", bytes(64)) is False
-    assert keys.check_any(key, b"message", b"\xff" * 64) is False
+    assert keys.check_any(key, b"message", bytes(2 * half)) is False
+    assert keys.check_any(key, b"message", b"\xff" * 2 * half) is False
     assert keys.check_any(key, b"message", b"") is False
+    other = "SHA384" if hashed == "SHA256" else "SHA256"
+    assert keys.check_any(key, b"message", der(private, b"message", other)) is False
 
 
 def test_rsa_pss_is_checked(rsa: Any) -> None:
@@ -309,9 +319,11 @@ def test_short_rsa_keys_are_refused() -> None:
 
 
 def test_another_curve_is_refused() -> None:
-    other = elliptic("SECP384R1")
-    key = key_of(other, keys.ECDSA_P256)
-    assert keys.check_any(key, b"message", der(other, b"message")) is False
+    for curve, scheme in (("SECP384R1", keys.ECDSA_P256), ("SECP256R1", keys.ECDSA_P384)):
+        other = elliptic(curve)
+        for hashed in ("SHA256", "SHA384"):
+            signature = der(other, b"message", hashed)
+            assert keys.check_any(key_of(other, scheme), b"message", signature) is False
 
 
 def test_the_algorithm_is_that_of_the_trust_file(p256: Any, rsa: Any) -> None:
@@ -342,7 +354,7 @@ def test_a_scheme_that_nobody_checks_is_not_checked(scheme: str) -> None:
     assert keys.check_any(replace(BARE, scheme=scheme), b"m", b"s") is None
 
 
-@pytest.mark.parametrize("scheme", [keys.ECDSA_P256, keys.RSA_PSS])
+@pytest.mark.parametrize("scheme", [keys.ECDSA_P256, keys.ECDSA_P384, keys.RSA_PSS])
 @pytest.mark.parametrize("public", ["", "no pem", "é", "00" * 32])
 def test_a_public_key_that_is_none_signs_nothing(scheme: str, public: str) -> None:
     key = replace(BARE, scheme=scheme, public=public)
@@ -387,43 +399,6 @@ def test_ed25519_is_checked_without_the_extra(monkeypatch: pytest.MonkeyPatch) -
     assert keys.check_any(key, b"m", one.sign(b"m")) is True
     assert keys.check_any(key, b"n", one.sign(b"m")) is False
     assert keys.check_any(replace(key, scheme=keys.RSA_PSS), b"m", one.sign(b"m")) is None
-
-
-# --- keys elsewhere -------------------------------------------------------------------------------
-
-
-def no_secret(name: str) -> str:
-    raise AssertionError(name)
-
-
-def test_a_signer_of_securesystemslib_signs_what_is_checked(tmp_path: Path, p256: Any) -> None:
-    from cryptography.hazmat.primitives import serialization as pem
-
-    path = tmp_path / "ec.pem"
-    path.write_bytes(
-        p256.private_bytes(pem.Encoding.PEM, pem.PrivateFormat.PKCS8, pem.NoEncryption())
-    )
-    key = key_of(p256, keys.ECDSA_P256)
-    signer = keys.elsewhere(f"file2:{path}", key, no_secret)
-    assert signer.keyid == key.id
-    assert keys.check_any(key, b"message", signer.sign(b"message")) is True
-
-
-@pytest.mark.parametrize(
-    ("uri", "changes", "kind"),
-    [
-        ("nowhere:1", {}, Invalid),
-        ("", {}, Invalid),
-        ("file2:/no/such/file", {}, Unavailable),
-        ("file2:", {}, Unavailable),
-        ("hsm:", {"scheme": "ecdsa-sha2-nistp256", "public": "x"}, Unavailable),
-        ("file2:x", {"scheme": "none"}, Invalid),
-    ],
-)
-def test_a_signer_that_is_not_there(uri: str, changes: Any, kind: type[AuditError]) -> None:
-    with pytest.raises(kind) as told:
-        keys.elsewhere(uri, replace(BARE, **changes), no_secret).sign(b"m")
-    assert told.value.next_step
 
 
 # --- the trust file -------------------------------------------------------------------------------

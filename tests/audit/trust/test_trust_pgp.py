@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from audit.errors import Unavailable
-from audit.trust import keys, pgp
+from audit.trust import elsewhere, keys, pgp
 from evidence import roster
 from evidence.roster import Key
 
@@ -54,7 +54,7 @@ def key(ring: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> Key:
     """The entry of that key in a trust file."""
     monkeypatch.setenv("GNUPGHOME", str(ring[0]))
     bare = Key("0", "Ben", ("runner",), "", "", "2026-01-01T00:00:00Z")
-    return keys.entry_of(keys.described(f"gnupg:{ring[1]}"), bare)
+    return keys.entry_of(elsewhere.public_at(f"gnupg:{ring[1]}", no_secret), bare)
 
 
 def no_secret(name: str) -> str:
@@ -67,7 +67,7 @@ def changed(signature: bytes, **changes: Any) -> bytes:
 
 def test_gnupg_signs_and_its_signature_is_checked(key: Key) -> None:
     assert roster.read(keys.check_entry(key, None)).key == (key,)
-    signer = keys.elsewhere(pgp.URI, key, no_secret)
+    signer = elsewhere.signer_at(pgp.URI, key, no_secret)
     signature = signer.sign(MESSAGE)
     assert signer.keyid == key.id
     assert keys.check_any(key, MESSAGE, signature) is True
@@ -90,19 +90,19 @@ def test_gnupg_signs_and_its_signature_is_checked(key: Key) -> None:
 
 
 def test_bytes_cannot_move_between_the_message_and_the_headers(key: Key) -> None:
-    signature = keys.elsewhere(pgp.URI, key, no_secret).sign(MESSAGE + b"\x04\x00")
+    signature = elsewhere.signer_at(pgp.URI, key, no_secret).sign(MESSAGE + b"\x04\x00")
     headers = "0400" + json.loads(signature)["other_headers"]
     assert keys.check_any(key, MESSAGE, changed(signature, other_headers=headers)) is False
 
 
 @pytest.mark.parametrize("public", ["", "x", "[]", '{"q":1}', '{"q":"00"}', '{"e":"3","n":"ff"}'])
 def test_a_public_part_that_is_none_signs_nothing(key: Key, public: str) -> None:
-    signature = keys.elsewhere(pgp.URI, key, no_secret).sign(MESSAGE)
+    signature = elsewhere.signer_at(pgp.URI, key, no_secret).sign(MESSAGE)
     assert keys.check_any(replace(key, public=public), MESSAGE, signature) is False
 
 
 def test_the_other_openpgp_scheme_makes_no_signature_good(key: Key) -> None:
-    signature = keys.elsewhere(pgp.URI, key, no_secret).sign(MESSAGE)
+    signature = elsewhere.signer_at(pgp.URI, key, no_secret).sign(MESSAGE)
     for scheme in keys.KEY_TYPES:
         if scheme not in (key.scheme, keys.ED25519):
             assert keys.check_any(replace(key, scheme=scheme), MESSAGE, signature) is False
@@ -110,12 +110,12 @@ def test_the_other_openpgp_scheme_makes_no_signature_good(key: Key) -> None:
 
 def test_a_fingerprint_is_taken_as_gnupg_prints_it(ring: tuple[Path, str], key: Key) -> None:
     spaced = " ".join(ring[1][at : at + 4] for at in range(0, 40, 4))
-    assert keys.described(f"gnupg:{ring[1].upper()}").id == key.id
-    assert keys.described(f"gnupg:{spaced.upper()}").id == key.id
+    assert elsewhere.public_at(f"gnupg:{ring[1].upper()}", no_secret).id == key.id
+    assert elsewhere.public_at(f"gnupg:{spaced.upper()}", no_secret).id == key.id
 
 
 def test_a_key_that_gnupg_does_not_have(key: Key) -> None:
     with pytest.raises(Unavailable):
-        keys.described("gnupg:" + "0" * 40)
+        elsewhere.public_at("gnupg:" + "0" * 40, no_secret)
     with pytest.raises(Unavailable):
-        keys.elsewhere(pgp.URI, replace(key, id="0" * 40), no_secret).sign(MESSAGE)
+        elsewhere.signer_at(pgp.URI, replace(key, id="0" * 40), no_secret).sign(MESSAGE)
