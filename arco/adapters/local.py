@@ -245,6 +245,8 @@ class LocalBackend:
             return None
         try:
             descriptor = os.open(name, _READ, dir_fd=folder.descriptor)
+        except FileNotFoundError:
+            return None  # by now it may have been created: absent is what it was
         except OSError:
             if not check_kind(folder, name, path, stat.S_IFREG):
                 return None

@@ -555,3 +555,23 @@ def test_a_create_that_loses_at_the_link_is_exists(
 def test_a_local_store_signs_nothing(root: Path) -> None:
     with pytest.raises(Invalid, match="signs no addresses"):
         run(LocalBackend(root).sign("x", 60))
+
+
+def test_an_object_that_is_made_while_it_is_looked_for_was_absent(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = LocalBackend(root)
+    opened = os.open
+
+    def late(name: Any, *words: Any, **more: Any) -> int:
+        try:
+            return opened(name, *words, **more)
+        except FileNotFoundError:
+            (root / str(name)).write_bytes(TEN)  # another process, a moment after
+            raise
+
+    monkeypatch.setattr(os, "open", late)
+    assert run(backend.get("late")) is None
+    found = run(backend.get("late"))
+    assert found is not None
+    assert found.body == TEN
