@@ -54,9 +54,13 @@ def mount() -> Iterator[Mount]:
         subprocess.run(["umount", "-l", str(path)], check=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Headless Chromium; one for the session, because Playwright allows one driver at a time."""
+    """Headless Chromium; one for a module, because Playwright allows one driver at a time.
+
+    Not one for the session: a driver keeps an event loop running in this thread, in which other
+    tests start loops of their own.
+    """
     api = pytest.importorskip(
         "playwright.sync_api", reason="could_not_run: playwright is not installed"
     )
