@@ -8,18 +8,20 @@ The order is the safety, and no step compares clocks:
 3. Cap again: a pin that was created before the marker is seen now; one created after it is refused
    by its own look at the floor.
 4. Delete below the lower of floor and pins: manifests by number, artifacts by the version in their
-   name, save those that the manifest at that limit still refers to. A reference that was dropped
-   never comes back, so that one manifest says what lives.
+   name, save those that the manifest at the floor or a pinned one still refers to. A reference that
+   was dropped never comes back, so these few manifests say what lives.
 
-Below the floor of another collector, the bytes under a number may be void: a create that landed
-late, where the version itself is gone. So the manifest at the limit counts only with the digest
-that the floor or the pin names.
+Below a floor, the bytes under a number may be void: a create that landed late, where the version
+itself is gone; and somebody may have pinned them, and been told that it was too late. So the
+manifest at the floor counts only with the digest that the floor names, and a pinned one only keeps
+more alive, never less.
 
 A run that dies anywhere leaves what the next one finishes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,7 +69,7 @@ class Collector:
     `collect` costs a look (4), a read of the floor, and twice a listing of the pins and a read of
     each. Where the floor rises, also a read of each version from the old one to the new one, and
     the marker's create. Then three listings of what lies below (a request for each page), a read
-    of the version at the limit where there are artifacts, and a delete for each object.
+    of the version at the floor where there are artifacts, and a delete for each object.
     """
 
     def __init__(self, stores: CollectorStores, sight: Sight, clock: Clock) -> None:
@@ -90,7 +92,8 @@ class Collector:
         held, expired = await self._pins(after)
         limit = min([after.version, *held])
         manifests = await self._delete_manifests(domain, limit)
-        artifacts = await self._delete_artifacts(after, limit, held.get(limit))
+        pinned = [head for head in held.values() if head is not None]
+        artifacts = await self._delete_artifacts(after, limit, pinned)
         for key in expired:
             await self._stores.delete.delete(key)
         return Swept(domain, before.version, after.version, manifests, artifacts, len(expired))
@@ -182,15 +185,15 @@ class Collector:
             await self._stores.delete.delete(key)
         return len(old)
 
-    async def _delete_artifacts(self, floor: Floor, limit: int, pinned: Head | None) -> int:
-        """Delete what the manifest at the limit, of the floor or of a pin, does not refer to."""
+    async def _delete_artifacts(self, floor: Floor, limit: int, pinned: Sequence[Head]) -> int:
+        """Delete what neither the manifest at the floor refers to nor a pinned one below it."""
         domain = floor.domain
         deltas = await keys_of(self._stores.list, DeltaKey, domain, limit)
         bases = await keys_of(self._stores.list, BaseKey, domain, limit)
         if not deltas and not bases:
             return 0
-        at = pinned or await self._manifest(floor, limit, floor.manifest_hash)
-        live = set(artifact_keys(at.manifest))
+        at_floor = await self._manifest(floor, floor.version, floor.manifest_hash)
+        live = {key for head in (at_floor, *pinned) for key in artifact_keys(head.manifest)}
         dead = [key for key in (*deltas, *bases) if key not in live]
         for key in dead:
             await self._stores.delete.delete(key)

@@ -12,7 +12,7 @@ from arco.core.draft import Written
 from arco.core.errors import ArcoError, Conflict, Corrupt, Unavailable
 from arco.core.ids import digest, make_ulid
 from arco.core.keys import DeltaKey, DomainManifestKey, FloorKey, PinKey
-from arco.core.manifest import Artifact
+from arco.core.manifest import Artifact, Head, read_head
 from arco.publish.lease import Lease
 from arco.publish.pins import PIN_MS, Collected, Pinned, pin
 from arco.publish.sight import Seen, read_floor
@@ -91,10 +91,10 @@ def test_again_there_is_nothing_to_do(stage: Stage) -> None:
     assert stage.backend.requests["create"] == 0
 
 
-def pinning(stage: Stage, seen: Seen) -> Pinned | Collected:
+def pinning(stage: Stage, seen: Seen, head: Head | None = None) -> Pinned | Collected:
     return run(
         pin(
-            *(seen, seen.head, "an export"),
+            *(seen, head or seen.head, "an export"),
             create=stage.stores.create,
             sight=stage.sight,
             clock=stage.clock,
@@ -143,6 +143,23 @@ def test_a_pin_made_while_the_floor_is_raised_is_honoured_or_refused(stage: Stag
     assert isinstance(pinned[0], Pinned)
     assert stage.raw(DomainManifestKey(CATALOG, 3)) == old.head.raw
     assert paths(stage, "manifests")[1].endswith("3.manifest.json")
+
+
+def test_a_pin_of_a_void_version_does_not_say_what_lives(stage: Stage) -> None:
+    lease = stage.acquire("a")
+    first = grow(stage, lease, 1)
+    stale = lease.permit_issuer().issue(first)
+    for _ in range(5):  # each refers to the artifact of version 1
+        stage.commit(lease, deltas=first.head.manifest.deltas)
+    run(collector(stage).collect(CATALOG, keep_versions=2))
+    stage.wire()
+    with pytest.raises(Unavailable):  # version 2 again, and void
+        run(stage.publisher.publish(stale, stage.draft()))
+    void = read_head(CATALOG, 2, stage.raw(DomainManifestKey(CATALOG, 2)))
+    assert void.manifest.deltas == ()
+    assert pinning(stage, stage.newest(), void) == Collected(5)  # and the pin lies there
+    run(collector(stage).collect(CATALOG, keep_versions=1))
+    assert whole(stage)
 
 
 def test_two_collectors_at_once_agree(stage: Stage) -> None:
