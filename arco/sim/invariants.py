@@ -29,13 +29,15 @@ from arco.core.keys import (
     Workspace,
 )
 from arco.core.manifest import Artifact, Manifest
-from arco.core.records import Floor, LockRecord, Pin
+from arco.core.records import Floor, LeaseState, LockRecord, Pin
 from arco.publish.lease import Lease
 from arco.sim.store import SimStore
 from arco.sim.world import Process, Violation
 
 KINDS = tuple((kind.prefix(), kind) for kind in FAMILIES)
 """Each family of keys, with how its paths begin."""
+OPERATOR = "operator"
+"""Who breaks leases by force, and never holds one."""
 State = frozenset[bytes]
 """The events that a version holds."""
 
@@ -217,6 +219,8 @@ class Oracle:
 
     def _swapped(self, key: LockKey, before: bytes | None, after: bytes) -> None:
         record = decode(after, LockRecord, where=key.path)
+        if record.state is LeaseState.RELEASED and record.holder == OPERATOR:
+            self.broken()
         if self.restored:
             return
         if after in self._locks:
@@ -254,7 +258,7 @@ class Oracle:
         self.leases = [*alive, (process, process.life, lease)]
 
     def broken(self) -> None:
-        """Hear that an operator broke whatever lease was held, which its holder cannot know."""
+        """Note that whatever lease was held is broken from now on, which its holder cannot know."""
         self.leases = []
         self.broken_ms = self.store.world.now_ms
 

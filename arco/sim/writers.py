@@ -21,7 +21,7 @@ from arco.publish.publisher import Lost, Published
 from arco.publish.rollback import roll_back
 from arco.publish.sight import Seen
 from arco.sim.choices import Table, evenly
-from arco.sim.invariants import Intent, body_of
+from arco.sim.invariants import OPERATOR, Intent, body_of
 from arco.sim.scenes import DOMAIN, TABLE, Desk, Scene, described, inlined
 from arco.sim.world import Process, SimTasks, Violation
 
@@ -280,9 +280,7 @@ async def take_over(scene: Scene, process: Process) -> None:
 
 async def _taken_over(desk: Desk) -> None:
     if desk.process.choices.pick(FORCES):
-        desk.scene.oracle.broken()
-        await desk.leases.force_break(DOMAIN, desk.process.name)
-        desk.scene.oracle.broken()
+        await desk.leases.force_break(DOMAIN, OPERATOR)
     seen = await desk.look()
     lease = await take(desk, seen)
     if isinstance(lease, Busy):

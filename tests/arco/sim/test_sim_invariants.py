@@ -10,13 +10,25 @@ import pytest
 
 from arco.core.canonical import encode
 from arco.core.ids import Digest, Ulid, digest
-from arco.core.keys import DeltaKey, DomainManifestKey, FloorKey, GenesisKey, Key, LockKey, PinKey
+from arco.core.keys import (
+    DeltaKey,
+    DomainHintKey,
+    DomainManifestKey,
+    FloorKey,
+    GenesisKey,
+    Key,
+    LockKey,
+    PinKey,
+)
 from arco.core.manifest import Kind, Manifest, genesis
-from arco.core.records import Floor, LeaseState, LockRecord, Pin
-from arco.sim.invariants import Intent, Oracle, body_of, events_of
+from arco.core.records import Floor, Hint, LeaseState, LockRecord, Pin
+from arco.publish.lease import HeldLease, Leases
+from arco.publish.sight import Sight
+from arco.scoped import ScopedStorage
+from arco.sim.invariants import OPERATOR, Intent, Oracle, body_of, events_of
 from arco.sim.scenes import DOMAIN, WORKSPACE, described, inlined
 from arco.sim.store import DIALECTS, SimStore
-from arco.sim.world import Violation, World
+from arco.sim.world import Process, SimTasks, Violation, World
 
 ROOT = digest(b"root")
 
@@ -338,6 +350,52 @@ def test_a_chain_that_keeps_the_rules_passes() -> None:
     court.create(DomainManifestKey(DOMAIN, 1), b"lands late, and is void")
     assert court.oracle.voided == 1
     court.oracle.finish()
+
+
+def taken_by(court: Court, name: str) -> None:
+    """Take the lease as a process of that name, from whoever has it, and let it be judged."""
+
+    async def take(process: Process) -> None:
+        stores = ScopedStorage(court.store.backend(process), WORKSPACE).compactor()
+        await SimTasks().sleep_ms(1)
+        sight = Sight(stores.read, SimTasks())
+        leases = Leases(stores.read, stores.update, process.clock, process.chance, SimTasks())
+        asked_ms = process.world.now_ms
+        lease = await leases.acquire(await sight.newest(DOMAIN), name)
+        assert isinstance(lease, HeldLease)
+        court.oracle.took(process, lease, asked_ms)
+
+    court.store.world.call(name, take)
+
+
+def free(court: Court, operator: str) -> None:
+    released = {"state": LeaseState.RELEASED, "holder": operator, "fencing_token": 6}
+    record = court.lock(nonce=operator, **released)
+    court.store.replace(WORKSPACE.locate(LockKey(DOMAIN)), record)
+
+
+def leased() -> Court:
+    court = Court()
+    first = Digest(court.oracle.chain[0].digest)
+    hint = Hint(domain=DOMAIN, version=0, manifest_hash=first, floor_number=0)
+    court.store.replace(WORKSPACE.locate(DomainHintKey(DOMAIN)), encode(hint))
+    court.create(LockKey(DOMAIN), court.lock(state=LeaseState.RELEASED))
+    taken_by(court, "a")
+    return court
+
+
+def test_two_that_hold_the_lease_are_seen() -> None:
+    court = leased()
+    free(court, "b")
+    with pytest.raises(Violation, match="two hold the lease at once: who=`b` other=`a`"):
+        taken_by(court, "b")
+
+
+def test_a_lease_is_broken_when_the_record_lands_whoever_is_told() -> None:
+    court = leased()
+    free(court, OPERATOR)
+    taken_by(court, "b")
+    assert [process.name for process, *_ in court.oracle.leases] == ["b"]
 
 
 def test_artifacts_hold_events_as_lines_in_one_order() -> None:
