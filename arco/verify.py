@@ -1,19 +1,21 @@
 """Verifying a workspace: root, floors, chains, artifacts, segments, locks and hints, read only.
 
 What is wrong comes back as findings with a code, a place and what to do; only a store that does not
-answer, or refuses, is an exception. Digests are taken of the stored bytes.
+answer, or refuses, is an exception. Where a store was seen to refuse what is absent, a refusal is a
+finding, which says so. Digests are taken of the stored bytes.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TypeVar
 
 from arco.capabilities import Read
 from arco.core.canonical import decode
-from arco.core.errors import Corrupt, Invalid, Unavailable
+from arco.core.errors import Corrupt, Denied, Invalid, Unavailable
 from arco.core.ids import Digest
 from arco.core.keys import (
     DomainHintKey,
@@ -31,10 +33,11 @@ from arco.publish.initialise import ROOT_KEY, Opened, open_workspace
 from arco.publish.numbered import Numbered
 from arco.publish.sight import read_floor
 
+T = TypeVar("T")
+
 BLOCK_BYTES = 2 * 1024 * 1024
 """How much of an artifact is read at once: each is a request, and a larger one leaves the
 processor's cache before it is hashed."""
-
 
 WALKS_MAX = 3
 """How often a domain is walked when collectors raise its floor meanwhile."""
@@ -126,6 +129,10 @@ class Verifier:
     ) -> None:
         self._read, self._workspace, self._progress = read, workspace, progress
         self._walk = _Walk()
+        self._refuses = False
+        """Whether the store was seen to refuse what is absent."""
+        self._refused: set[str] = set()
+        """What is missing by a refusal, which may be a right that is missing."""
         self._digests: dict[str, tuple[int, Digest]] = {}
         """What artifacts were found to be, so that a second walk does not read them again."""
 
@@ -159,8 +166,8 @@ class Verifier:
         """Walk a domain; once more where a collector raised its floor meanwhile."""
         for _ in range(WALKS_MAX):
             self._walk = _Walk()
-            hint = await self._hint(domain)  # before the chain, which may grow under us
             floor, count = await self._floors(domain)
+            hint = await self._hint(domain)  # before the chain, which may grow under us
             chain = await self._chain(opened, domain, floor)
             if hint is not None:
                 self._check_hint(hint, chain)
@@ -196,6 +203,7 @@ class Verifier:
             number += 1
         if number == 0:
             self._find("floor", FloorKey(domain, 0), "no floor marker")
+        self._refuses = floors.refuses
         return newest, number
 
     # --- the chain ------------------------------------------------------------------------------
@@ -282,7 +290,9 @@ class Verifier:
         """Return the size of an object (None when there is none) and the digest of its bytes."""
         size, hashed = 0, hashlib.sha256()
         while True:
-            block = await self._read.get_range(key, size, size + BLOCK_BYTES)
+            block = await self._unless_absent(
+                key, self._read.get_range(key, size, size + BLOCK_BYTES)
+            )
             if block is None:
                 return None, Digest("")
             hashed.update(block)
@@ -292,11 +302,21 @@ class Verifier:
             if read_bytes < BLOCK_BYTES:
                 return size, Digest(hashed.hexdigest())
 
+    async def _unless_absent(self, key: Key, reading: Awaitable[T | None]) -> T | None:
+        """Return what is read, or None when it is absent, which some stores tell by a refusal."""
+        try:
+            return await reading
+        except Denied:
+            if not self._refuses:
+                raise
+            self._refused.add(key.path)
+            return None
+
     # --- what guides ----------------------------------------------------------------------------
 
     async def _lock(self, domain: DomainName, newest: Head | None) -> None:
         key = LockKey(domain)
-        stored = await self._read.get(key)
+        stored = await self._unless_absent(key, self._read.get(key))
         if stored is None:
             self._find("lock", key, "no lock record")
             return
@@ -314,7 +334,7 @@ class Verifier:
 
     async def _hint(self, domain: DomainName) -> Hint | None:
         key = DomainHintKey(domain)
-        stored = await self._read.get(key)
+        stored = await self._unless_absent(key, self._read.get(key))
         if stored is None:
             self._find("hint", key, "no hint")
             return None
@@ -337,6 +357,8 @@ class Verifier:
             self._find("hint", key, f"names other bytes: version=`{hint.version}`")
 
     def _find(self, code: str, key: Key, text: str, severity: Severity = Severity.ERROR) -> None:
+        if key.path in self._refused:
+            text += " (refused, as this store answers for what is absent; or a right is missing)"
         self._walk.findings.append(_finding(code, key.path, text, severity))
 
 

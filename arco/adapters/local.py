@@ -98,7 +98,13 @@ class LocalBackend:
     def make(cls, root: Path) -> LocalBackend:
         """Open a store in a folder that is made if need be. One sync for each new folder."""
         with _told(str(root)):
-            _make_durable(Path(os.path.abspath(root)))
+            try:
+                _make_durable(Path(os.path.abspath(root)))
+            except (FileExistsError, NotADirectoryError) as error:
+                raise Invalid(
+                    f"something else than a folder is in the way: root=`{root}`",
+                    next_step="name a folder, or a place where one can be made",
+                ) from error
         return cls(root)
 
     async def get(self, path: str, start: int = 0, end: int | None = None) -> Stored | None:

@@ -21,6 +21,8 @@ class Numbered(Generic[K]):
 
     def __init__(self, read: Read[K], key_of: Callable[[int], K]) -> None:
         self._read, self._key_of = read, key_of
+        self.refuses = False
+        """Whether the store was seen to refuse what is absent, to a credential that may read."""
         self._doubt: Denied | None = None
         """A refusal that was taken for absence, while nothing was read after it."""
 
@@ -43,8 +45,11 @@ class Numbered(Generic[K]):
         Raises `Denied` when number 0 cannot be read either.
         """
         doubt = self._doubt
-        if doubt is not None and await self.ask(0) is None:
+        if doubt is None:
+            return
+        if await self.ask(0) is None:
             raise doubt
+        self.refuses = True
 
     async def at(self, number: int) -> Stored | None:
         """Return the object of a number, or None when it is absent."""

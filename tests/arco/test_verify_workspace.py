@@ -253,3 +253,17 @@ def test_no_workspace_and_no_answer_are_errors_and_not_findings(stage: Stage) ->
         stage.backend.fault = lambda op, path, word=word: word if "state" in path else ""  # type: ignore[misc]
         with pytest.raises(kind):
             verify(stage)
+
+
+def test_what_is_lost_is_found_where_absence_is_told_by_a_refusal(stage: Stage) -> None:
+    lost = (artifact_of(stage, 6), LockKey(CATALOG), DomainHintKey(CATALOG))
+    for key in lost:
+        stage.remove(key)
+    stage.backend.forbidden = True
+    found = verify(stage).findings
+    assert [(f.code, f.key) for f in found] == [
+        ("hint", lost[2].path),
+        ("artifact", lost[0].path),
+        ("lock", lost[1].path),
+    ]
+    assert all("or a right is missing" in f.text for f in found)
