@@ -54,11 +54,12 @@ class Writers:
 
     def kill(self, number: int) -> None:
         """Kill a writer that lives and has said something."""
-        process, log = self.running.pop(number)
+        process, log = self.running[number]
         process_kit.wait_until(lambda: (log.exists() and log.stat().st_size > 0) or ended(process))
         assert not ended(process), f"a writer ended by itself, with code {process.returncode}"
         process.kill()
         process.wait()
+        del self.running[number]  # not before: whoever interrupts us leaves nobody behind
 
     def said(self) -> list[list[Any]]:
         """Return every whole line of every log."""
