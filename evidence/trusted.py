@@ -87,15 +87,20 @@ class Report:
 def layer_of(bundle: str, plan: Plan) -> str:
     """Return the folder of a run's sign-off, given the absolute path of its bundle.
 
-    Empty where the bundle does not lie where runs are put, and somebody has to say where.
+    Empty where the bundle lies neither where runs are put nor in an unpacked evidence pack, and
+    somebody has to say where.
     """
     return layer_named(bundle, plan.audit.id, plan.label)
 
 
 def layer_named(bundle: str, audit: str, label: str) -> str:
     """Return the same, given the audit and the label of the run."""
-    head, found, rest = bundle.rstrip("/").rpartition(f"/{audit}/{label}")
-    return layout.sign_off_folder(head, audit, label) if found and not rest else ""
+    bundle = bundle.rstrip("/")
+    head, found, rest = bundle.rpartition(f"/{audit}/{label}")
+    if found and not rest:
+        return layout.sign_off_folder(head, audit, label)
+    pack, _, name = bundle.rpartition("/")
+    return f"{pack}/{layout.SIGN_OFF}" if name == layout.PACKED else ""
 
 
 def withheld_files(layer: Source) -> tuple[str, ...]:

@@ -24,14 +24,12 @@ from audit.errors import Conflict, Corrupt, Invalid, Unavailable
 from audit.release import changelog
 from audit.release.material import Release
 from audit.runner.files import sync_folder
-from evidence import archive, codec, layout, verify
+from evidence import archive, codec, layout, trusted, verify
 from evidence.codec import Malformed
 from evidence.folder import Folder, in_threads, withheld
 
 MANIFEST = "pack.json"
 """The last entry of a pack: the digest of every other one."""
-BUNDLE = "bundle"
-"""Folder of a pack that holds the sealed run; what people added to it lies beside it."""
 CHANGELOG, NOTES, TAG = "changelog.md", "release-notes.md", "tag-object"
 """Texts of a pack; the tag's object as git hashes it, without git's header."""
 BLOCK_BYTES = 1 << 20
@@ -120,15 +118,6 @@ def audit_folder(records: runs.Records) -> Path | None:
     return folder.parents[len(label) - 1]
 
 
-def sign_off_folder(records: runs.Records) -> Path | None:
-    """Return where people's additions to a run lie, when the run lies where a run is written."""
-    found = audit_folder(records)
-    if found is None:
-        return None
-    plan = records.plan
-    return Path(layout.sign_off_folder(str(found.parent), plan.audit.id, plan.label))
-
-
 def content(release: Release, records: runs.Records) -> Content:
     """Return what goes into the pack of a release: only of its own commit, clean and verified.
 
@@ -138,9 +127,10 @@ def content(release: Release, records: runs.Records) -> Content:
     """
     _refuse(release, records)
     report = verified(records.folder)
-    files: dict[str, bytes | Path] = dict(_below(BUNDLE, records.folder))
-    if (beside := sign_off_folder(records)) and beside.is_dir():
-        files |= _below(layout.SIGN_OFF, beside)
+    files: dict[str, bytes | Path] = dict(_below(layout.PACKED, records.folder))
+    beside = trusted.layer_of(records.folder.resolve().as_posix(), records.plan)
+    if beside and Path(beside).is_dir():
+        files |= _below(layout.SIGN_OFF, Path(beside))
     files |= _texts(release)
     plan = records.plan
     return Content(

@@ -243,6 +243,30 @@ def test_the_verdict_with_sign_off_is_said_where_a_trust_file_is(
     assert call(*packed, "--trust", trust, "--json").value["sign_off"]["verdict"] == "GO"
 
 
+def test_the_sign_off_in_a_pack_is_found_beside_its_bundle(
+    project: Project, call: Callable[..., Any], tmp_path: Path
+) -> None:
+    need_trust()
+    key, trust = tmp_path / "ada.pem", tmp_path / "trust.toml"
+    made = ("keygen", "--person", "ada", "--role", "SRE", "--role", "runner", "--no-passphrase")
+    early = ("--valid-from", "2020-01-01T00:00:00Z")
+    assert call(*made, "--out", key, "--trust", trust, *early).code == 0
+    released = Released(project, call)
+    where = ("--repo", project.path)
+    assert call("attest", "--key", key, "--trust", trust, *where).code == 0
+    signs = ("--role", "SRE", "--key", key, "--trust", trust, "--yes", "--reason", "a name")
+    assert call("withhold", released.run, layout.REPORT, *signs, *where).code == 0
+    path = Path(released.pack("--json").value["paths"][0])
+    said = call("verify", path, "--trust", trust)
+    assert said.code == 0, said.out + said.err
+    assert f"note: {layout.REPORT} was withheld after the seal" in said.out
+    with tarfile.open(path) as tar:
+        tar.extractall(tmp_path, filter="data")
+    verifier = tmp_path / TAG / "bundle" / layout.VERIFIER
+    alone = [sys.executable, "-I", str(verifier), "--trust", str(trust)]
+    assert subprocess.run(alone, check=False, capture_output=True).returncode == 0
+
+
 def test_a_pack_is_never_written_into_a_run(released: Released) -> None:
     refused = released.pack("--out", released.run / "packs")
     assert refused.code == 2
