@@ -110,7 +110,8 @@ def _metablock(block: Look) -> Ingested:
         if not _HEX.fullmatch(sig.text()):
             raise sig.wrong("is no signature in hex")
         count += 1
-    problem = "signature not checked" if count else "it is not signed"
+    unchecked = "signature not checked: only those of an envelope are (in-toto-run --use-dsse)"
+    problem = unchecked if count else "it is not signed"
     return _payload(block.at("signed"), _Signed("not checked" if count else "missing", "", problem))
 
 

@@ -233,6 +233,7 @@ def publish(**changes: Any) -> dict[str, Any]:
 def test_a_metablock_is_a_link_with_signatures_that_are_not_checked() -> None:
     found = one(metablock(link(), "ab"), verify=signed_by_ada)
     assert (found.kind, found.says, found.outcome) == ("in-toto link", "passed", "unknown")
+    assert "only those of an envelope are" in found.problems[0]
     assert one(metablock(link())).signature == "missing"
 
 
