@@ -78,7 +78,8 @@ def compare(cell: Cell, part: Part, sealed: Side, again: Side) -> Compared:
         return Compared(cell.id, part, "not_compared", (f"{new.result} here: {new.reason}",))
     differences: list[str] = []
     if old.result != new.result:
-        differences.append(f"result: was {old.result}, is {new.result} ({new.reason})")
+        why = f" ({new.reason})" if new.reason else ""
+        differences.append(f"result: was {old.result}, is {new.result}{why}")
     if old.exit_code != new.exit_code:
         differences.append(f"exit code: was {_code(old)}, is {_code(new)}")
     unknown: list[str] = []

@@ -69,6 +69,7 @@ def test_noise_is_the_same(one: Side, other: Side) -> None:
 
 DIFFERS = [
     (side(), side(result="failed", reason="broke"), "result: was passed, is failed (broke)"),
+    (side(result="failed", reason="broke"), side(), "result: was failed, is passed"),
     (side(), side(exit_code=3), "exit code: was 0, is 3"),
     (side(), side(exit_code=None), "exit code: was 0, is none"),
     (side(b"one\n"), side(b"two\n"), "log: line 1 was `one`, is `two`"),
