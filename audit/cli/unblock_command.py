@@ -124,7 +124,10 @@ def _tell(found: Unblock, gates: Sequence[Fragility], waived: Sequence[str]) -> 
             [str(gate.id), gate.status, str(len(gate.fixes)), ", ".join(gate.fixes)]
             for gate in found.gates
         ]
-        lines += ["", *screen.table(("gate", "status", "fixes", "which"), work), ""]
-        lines += [*("  " * depth + line for depth, line in pages.tree(found)), ""]
+        lines.append("")
+        if work:
+            lines += [*screen.table(("gate", "status", "fixes", "which"), work), ""]
+        if tree := ["  " * depth + line for depth, line in pages.tree(found)]:
+            lines += [*tree, ""]
     for line in [*lines, pages.summary(found)]:
         screen.say(line)

@@ -117,10 +117,9 @@ def tables(
         [str(gate.id), gate.name, gate.status, str(len(gate.fixes)), ", ".join(gate.fixes)]
         for gate in found.gates
     ]
-    return [
-        ("To mend", ("Mend", "Blocks", "Owner", "Why", "Next"), fixes),
-        ("The next gate", ("Gate", "Area", "Status", "Fixes", "Which"), work),
-    ]
+    mend = ("To mend", ("Mend", "Blocks", "Owner", "Why", "Next"), fixes)
+    following = ("The next gate", ("Gate", "Area", "Status", "Fixes", "Which"), work)
+    return [mend, following] if work else [mend]
 
 
 def why(found: Unblock, gates: Sequence[Fragility]) -> list[tuple[int, str]]:

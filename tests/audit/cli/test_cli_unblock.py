@@ -49,6 +49,16 @@ def test_a_red_run_shows_what_to_mend(call: Any, make_toy: Callable[..., Any], t
     assert call("unblock", "--repo", red, "--as-of", "yesterday").code == 2
 
 
+def test_a_dirty_tree_is_mended_and_no_gate_is(call: Any, toy: Path) -> None:
+    (toy / "dirty.txt").write_text("x", "utf-8")
+    call("run", "--repo", toy, "--allow-dirty")
+    said = call("unblock", "--repo", toy)
+    assert said.code == 1
+    assert "tree dirty" in said.out
+    assert "which\n" not in said.out, "a table of no gate"
+    assert "The next gate" not in call("unblock", "--repo", toy, "--format", "markdown").out
+
+
 JUNK = (b"", b"{}", b"\xff\xfe\x00", b"[" * 100_000, b'{"format_version": 2}')
 
 
