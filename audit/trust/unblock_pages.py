@@ -31,8 +31,9 @@ def summary(found: Unblock) -> str:
     if not found.fixes and not found.beyond:
         return f"{found.verdict}: ready only thanks to waivers; nothing else is to be mended"
     text = f"{words.count(len(found.fixes), 'thing')} to mend for GO"
-    if found.gates:
-        first = found.gates[0]
+    if found.beyond:
+        text += ", and the definition must change"
+    if first := next((gate for gate in found.gates if gate.fixes), None):
         text += f"; the next gate is {first.id} with {len(first.fixes)}"
     return text if found.exact else text + "; with so many choices there may be a smaller set"
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from audit.trust import mending, unblock
+from audit.trust import mending, unblock, unblock_pages
 from audit.trust.mending import Cause, World
 from evidence import judge, model, weigh
 from evidence.brought import ApprovalFact, Brought, Waived
@@ -336,6 +336,7 @@ def test_an_incomplete_signal_is_completed_and_what_cannot_be_mended_is_said() -
     assert found.fixes == ()
     assert found.beyond == ("gate 0 is NO-GO: open: s NO-GO",)
     assert empty.decide().verdict == "NO-GO"
+    assert unblock_pages.summary(found) == "0 things to mend for GO, and the definition must change"
 
 
 def test_bounds_that_contradict_each_other_cannot_be_mended() -> None:
