@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from audit.errors import Corrupt, Invalid
-from evidence import archive, codec, journal, layout
+from evidence import archive, codec, journal, layout, words
 from evidence.codec import Malformed
 from evidence.folder import Folder
 from evidence.instant import milliseconds
@@ -26,8 +26,6 @@ DEPTH_MAX = 8
 
 NAME_CHARS_MAX = 200
 """Characters of a name that a message repeats."""
-LISTED_MAX = 5
-"""Runs that a message names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +53,8 @@ def find(roots: list[Path], name: str) -> Path:
         wanted = [folder for folder in found if _ends_with(folder, name)]
         if len(wanted) == 1:
             return wanted[0]
-        listed = ", ".join(sorted(names[folder] for folder in wanted or found)[:LISTED_MAX])
+        newest = sorted(wanted or found, key=_age, reverse=True)
+        listed = words.listed([names[folder] for folder in newest])
         problem = "several runs are called" if wanted else "no run is called"
         shown = name if len(name) <= NAME_CHARS_MAX else name[:NAME_CHARS_MAX] + "…"
         step = "name one of them, or the folder of a run" if listed else "arco-audit run"
@@ -63,7 +62,12 @@ def find(roots: list[Path], name: str) -> Path:
     if not found:
         places = ", ".join(map(str, roots))
         raise Invalid(f"no run lies below roots=`{places}`", next_step="arco-audit run")
-    return max(found, key=lambda folder: (_opened(folder), str(folder)))
+    return max(found, key=_age)
+
+
+def _age(folder: Path) -> tuple[str, str]:
+    """What is greater for a run that was opened later."""
+    return _opened(folder), str(folder)
 
 
 def _named(folder: Path, root: Path) -> str:
@@ -72,8 +76,8 @@ def _named(folder: Path, root: Path) -> str:
 
 
 def _ends_with(folder: Path, name: str) -> bool:
-    words = Path(name).parts
-    return folder.parts[-len(words) :] == words
+    wanted = Path(name).parts
+    return folder.parts[-len(wanted) :] == wanted
 
 
 def is_run(folder: Path) -> bool:

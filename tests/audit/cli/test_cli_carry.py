@@ -140,7 +140,7 @@ def test_questions_without_an_answer_are_refused(call: Any, audited: Any, tmp_pa
     assert "no such command" in call("carry", "--from", "one", "--command", "x", *here).err
     assert "cannot carry its own" in call("carry", "two", "--from", "two", *here).err
     unknown = call("carry", "--from", "nothing", *here).err
-    assert "no run is called name=`nothing` runs=`toy-1/one, toy-1/two`" in unknown
+    assert "no run is called name=`nothing` runs=`toy-1/two, toy-1/one`" in unknown
     assert call("status", "toy-1/two", *here).code in (0, 1)
     out = tmp_path / "proof.json"
     said = call("carry", "--from", "one", "--out", out, *here)

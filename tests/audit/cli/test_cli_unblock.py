@@ -49,6 +49,14 @@ def test_a_red_run_shows_what_to_mend(call: Any, make_toy: Callable[..., Any], t
     assert call("unblock", "--repo", red, "--as-of", "yesterday").code == 2
 
 
+def test_of_many_runs_the_newest_are_named(call: Any, toy: Path) -> None:
+    for label in "abcde":
+        assert call("run", "--repo", toy, "--label", label).code == 0
+    said = call("unblock", "nothing", "--repo", toy)
+    assert said.code == 2
+    assert "runs=`toy-1/e, toy-1/d, toy-1/c and 2 more`" in said.err
+
+
 def test_a_dirty_tree_is_mended_and_no_gate_is(call: Any, toy: Path) -> None:
     (toy / "dirty.txt").write_text("x", "utf-8")
     call("run", "--repo", toy, "--allow-dirty")
