@@ -246,16 +246,19 @@ def listed(data: bytes) -> tuple[str, list[Pin]]:
     Nested components of CycloneDX count; the subject of an SPDX bill does not.
 
     Raises:
-        Invalid: the bytes are no such bill, or a package in it has no purl with a version.
+        Invalid: the bytes are no such bill, or a package in it has no purl with a version, or
+            says another version beside it.
     """
     try:
         value = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise Invalid(f"is no JSON: {str(error).lower()[:200]}") from error
     if isinstance(value, dict) and value.get("bomFormat") == "CycloneDX":
-        return "cyclonedx", [_pin(item, item.get("purl")) for item in _components(value)]
+        components = _components(value)
+        return "cyclonedx", [_pin(item, item.get("purl"), "version") for item in components]
     if isinstance(value, dict) and str(value.get("spdxVersion", "")).startswith("SPDX-"):
-        return "spdx", [_pin(item, _purl_of(item)) for item in _dependencies(value)]
+        packages = _dependencies(value)
+        return "spdx", [_pin(item, _purl_of(item), "versionInfo") for item in packages]
     raise Invalid("is neither a CycloneDX nor an SPDX document in JSON")
 
 
@@ -291,12 +294,16 @@ def _purl_of(item: Mapping[str, Any]) -> object:
     return None
 
 
-def _pin(item: Mapping[str, Any], purl: object) -> Pin:
+def _pin(item: Mapping[str, Any], purl: object, key: str) -> Pin:
+    """A package by its purl; `key` holds its version once more where it says one."""
     match = re.fullmatch(r"pkg:([a-z0-9.+-]+)/([^@?#]+)@([^@?#]+)(?:[?#].*)?", str(purl or ""))
+    called = str(item.get("name"))[:80]
     if match is None:
-        raise Invalid(f"a package has no purl with a version name=`{str(item.get('name'))[:80]}`")
-    kind, name = match[1], unquote(match[2])
-    return Pin(kind, _normal(name) if kind == "pypi" else name, unquote(match[3]))
+        raise Invalid(f"a package has no purl with a version name=`{called}`")
+    kind, name, version = match[1], unquote(match[2]), unquote(match[3])
+    if item.get(key, version) != version:
+        raise Invalid(f"a package has two versions name=`{called}`")
+    return Pin(kind, _normal(name) if kind == "pypi" else name, version)
 
 
 def check(format_: str, data: bytes | None, found: Mapping[Pin, tuple[str, ...]]) -> Check:

@@ -114,7 +114,11 @@ def changed(format_: str, change: Any) -> bytes:
     [
         (lambda v: v["components"].pop(1), "does not list packages=`click 8.3.1`"),
         (lambda v: v["components"].append(v["components"][0]), "lists twice packages=`serde"),
-        (lambda v: v["components"][1].update(purl="pkg:pypi/click@9"), "no lock pins"),
+        (
+            lambda v: v["components"][1].update(purl="pkg:pypi/click@9", version="9"),
+            "no lock pins",
+        ),
+        (lambda v: v["components"][1].update(version="9"), "two versions name=`click`"),
         (lambda v: v["components"][1].pop("purl"), "no purl"),
         (lambda v: v["components"][1].update(purl=7), "no purl"),
         (lambda v: v.update(components=3), "no list of objects"),
@@ -127,6 +131,15 @@ def test_a_bill_that_does_not_fit_says_why(change: Any, said: str) -> None:
     assert check.result == "failed"
     assert said in check.reason
     assert check.next_step
+
+
+def test_a_package_of_spdx_has_one_version() -> None:
+    def contradict(value: dict[str, Any]) -> None:
+        value["packages"][1]["versionInfo"] = "9"
+
+    check = sbom.check("spdx", changed("spdx", contradict), PINS)
+    assert check.result == "failed"
+    assert "a package has two versions name=`" in check.reason
 
 
 @pytest.mark.parametrize(
