@@ -106,7 +106,7 @@ class Guard:
         if len(scope.get("query_string", b"")) > QUERY_BYTES_MAX:
             raise Refused(414, "this address is too long")
         if scope["path"] == "/" and asked.method == "GET":
-            await self._enter(scope, send)
+            await self._enter(scope, asked, send)
             return
         inside = scope["path"].startswith(self.session.base + "/")
         if not inside or not self.session.knows(asked):
@@ -118,12 +118,15 @@ class Guard:
         body = await _body(scope, receive)
         await self.app({**scope, "root_path": self.session.base}, _again(body, receive), send)
 
-    async def _enter(self, scope: Scope, send: Send) -> None:
+    async def _enter(self, scope: Scope, asked: Asked, send: Send) -> None:
         """Exchange the token for the cookie.
 
         A page and no redirect: the browser came from elsewhere, and would not bring a cookie that
-        is only for this site to where a redirect leads.
+        is only for this site to where a redirect leads. An address that is followed sends no
+        `Origin`; a script of another page does.
         """
+        if asked.origins and (why := foreign(asked, self.session.host)):
+            raise Refused(403, why)
         query: bytes = scope.get("query_string", b"")
         if not self.session.enter(query.decode("latin-1").removeprefix("token=")):
             raise Refused(

@@ -167,6 +167,15 @@ def test_another_host_is_refused(board: Board, host: str) -> None:
     assert board.desk.log == b""
 
 
+def test_a_page_from_elsewhere_cannot_use_up_the_address(board: Board) -> None:
+    for origin in ("http://evil.example", "null", f"http://127.0.0.1:{PORT + 1}"):
+        answer = board.ask("GET", board.session.address, headers={"origin": origin})
+        assert (answer.status_code, "another origin" in answer.text) == (403, True)
+    assert board.happened == []
+    followed = board.ask("GET", board.session.address, headers={"sec-fetch-site": "cross-site"})
+    assert followed.status_code == 200
+
+
 def test_another_site_is_refused(board: Board) -> None:
     board.enter()
     form = board.form()
