@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from audit.cli import options, passphrase, screen
-from audit.cli.decide_command import instant
+from audit.cli import options, passphrase, screen, signing
 from audit.cli.failure import READY, UNVERIFIED
 from audit.errors import Invalid
 
@@ -149,7 +148,9 @@ def _by_file(
     from audit.trust import attested
 
     signer = passphrase.signer_of(key, passphrase_file)
-    until = instant(expires) if expires else _in_a_year(sealed.run.end_utc)
+    until = (
+        signing.instant(expires, "layout-expires") if expires else _in_a_year(sealed.run.end_utc)
+    )
     files = [*attested.attest_run(opened, sealed, signer).files]
     if layout is not None:
         files += attested.export_layout(sealed, signer, layout, until)

@@ -11,7 +11,6 @@ import click
 
 from audit import runs
 from audit.cli import options, screen, signing
-from audit.cli.decide_command import instant
 from audit.cli.failure import NOT_READY, READY, Interrupted
 from audit.errors import Invalid
 from evidence import codec
@@ -91,7 +90,7 @@ def command(
     new = carry.read(folder)
     if observe:
         return _observe(new, observe, repo, as_json)
-    at = instant(as_of) if as_of else new.facts.as_of
+    at = signing.instant(as_of) if as_of else new.facts.as_of
     proofs = _proofs(folder, new, older, only, at)
     if out is not None:
         if len(proofs) != 1:

@@ -10,11 +10,8 @@ from audit import runs
 from audit.cli import options, screen, signing
 from audit.cli.diff_command import closed_before
 from audit.cli.failure import NOT_READY, READY
-from audit.cli.signing import instant
 from audit.cli.status_command import not_weighed, tell_brought
 from evidence import codec, judge
-
-__all__ = ["command", "instant"]
 
 
 @click.command("decide")
@@ -59,7 +56,7 @@ def command(
         decided = signing.decider(repo, trust, as_of)
         closed = closed_before(records.folder, found.report.decision, decided)
         return tell_brought(records, found.report, closed, as_json, strict_waivers)
-    decision = judge.decide(records.plan, records.facts, instant(as_of) if as_of else None)
+    decision = judge.decide(records.plan, records.facts, signing.instant(as_of) if as_of else None)
     if as_json:
         screen.as_json(codec.to_value(decision))
     else:

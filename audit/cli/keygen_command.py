@@ -8,8 +8,7 @@ from pathlib import Path
 
 import click
 
-from audit.cli import options, output, passphrase, screen
-from audit.cli.decide_command import instant
+from audit.cli import options, output, passphrase, screen, signing
 from audit.cli.failure import READY
 from audit.errors import Invalid
 from evidence import codec
@@ -87,8 +86,8 @@ def command(
         roles=tuple(_word("role", role) for role in roles),
         scheme=keys.ED25519,
         public="58" + "66" * 31,  # the base point, until there is a key
-        valid_from=instant(valid_from) if valid_from else SystemClock().utc(),
-        valid_until=instant(valid_until) if valid_until else None,
+        valid_from=signing.instant(valid_from, "valid-from") if valid_from else SystemClock().utc(),
+        valid_until=signing.instant(valid_until, "valid-until") if valid_until else None,
     )
     keys.check_entry(key, trust)
     if public:

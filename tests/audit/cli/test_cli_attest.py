@@ -100,6 +100,12 @@ def test_keygen_for_machines(call: Call, tmp_path: Path) -> None:
     assert (key.valid_from, key.valid_until) == ("2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z")
 
 
+@pytest.mark.parametrize("option", ["valid-from", "valid-until"])
+def test_a_time_that_is_none_is_told_by_its_option(call: Call, tmp_path: Path, option: str) -> None:
+    words = ("keygen", "--person", "a", "--role", "r", "--no-passphrase", "--out", tmp_path / "k")
+    assert f"{option}=`soon`" in refused(call(*words, f"--{option}", "soon"))
+
+
 def test_a_key_inside_a_repository_is_warned_of(toy: Path, call: Call) -> None:
     words = ("keygen", "--person", "a", "--role", "r", "--no-passphrase", "--out")
     assert "never committed" in call(*words, toy / "k.pem").err
