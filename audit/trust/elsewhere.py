@@ -174,7 +174,7 @@ def _answers(uri: str) -> Iterator[None]:
 
 def _refusal(uri: str, error: Exception) -> AuditError:
     kind = type(error).__name__
-    why = " ".join(str(error).split()).lower() or kind.lower()
+    why = _begun_small(" ".join(str(error).split()) or kind)
     extra = PACKAGES.get(uri.partition(":")[0])
     if kind == "UnsupportedLibraryError" and extra:
         return Invalid(
@@ -186,7 +186,12 @@ def _refusal(uri: str, error: Exception) -> AuditError:
     if uri.startswith(keyless.URI):
         step = "look whether its services can be reached from here, and take this credential"
     for said, told, helps in REFUSALS:
-        if uri.startswith(HSM) and said in why:
+        if uri.startswith(HSM) and said in why.lower():
             why, step = told or why, helps
             break
     return Unavailable(f"the signer refused: {why:.300}", place=f"{uri:.80}", next_step=step)
+
+
+def _begun_small(text: str) -> str:
+    """The text with a small first letter; names and paths in it stay as they are written."""
+    return text if text[1:2].isupper() else text[:1].lower() + text[1:]

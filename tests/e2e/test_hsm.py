@@ -135,10 +135,10 @@ def test_a_token_that_refuses_says_why_and_what_helps(desk: Desk) -> None:
     for uri, pin, more, said, helps in (
         ("hsm:", "1111", {}, "the pin is not that of the token", "try again"),
         ("hsm:", "1", {}, "the pin is not that of the token", "try again"),
-        ("hsm:2?label=other", PIN, {}, "no pkcs#11 token found for label other", "plug it in"),
-        ("hsm:9", PIN, {}, "could not find ecdsa private key", "--list-objects"),
+        ("hsm:2?label=other", PIN, {}, "no PKCS#11 token found for label other", "plug it in"),
+        ("hsm:9", PIN, {}, "could not find ECDSA private key", "--list-objects"),
         ("hsm:two", PIN, {}, "is decimal", "hsm:KEY"),
-        ("hsm:", PIN, {"PYKCS11LIB": ""}, "pykcs11lib", "export PYKCS11LIB=FILE"),
+        ("hsm:", PIN, {"PYKCS11LIB": ""}, "PYKCS11LIB environment", "export PYKCS11LIB=FILE"),
         ("hsm:", PIN, {"PYKCS11LIB": "/no.so"}, "while loading /no.so", "export PYKCS11LIB=FILE"),
     ):
         done = desk.attest(uri, pin, **more)

@@ -473,6 +473,9 @@ def test_a_signer_with_another_key_than_said_is_not_believed(
     words = ("--trust", tmp_path / "trust.toml", "--signer", f"file2:{path}", "--keyid", keyid[:9])
     said = refused(call("attest", "--repo", ran, *words))
     assert "the signer refused" in said
+    nowhere = tmp_path / "Not There.pem"
+    by_nowhere = ("--trust", words[1], "--signer", f"file2:{nowhere}", "--keyid", keyid[:9])
+    assert f"'{nowhere}'" in refused(call("attest", "--repo", ran, *by_nowhere))
     assert not (layer(ran) / layout.ATTESTATIONS).exists()
     assert "no key of the trust file" in refused(call("attest", "--repo", ran, *words[:-1], "ff"))
     assert "no key of the trust file" in refused(call("attest", "--repo", ran, *words[:-1], ""))
