@@ -5201,7 +5201,8 @@ class _Scale:
             return "suspect", "every gate that it covers has changed since"
         stale = [seen.gate for seen in record.gates if seen.gate not in fresh]
         changed = ", ".join(f"gate {gate}" for gate in stale)
-        return "counts", f"{changed} changed since and needs another look" if stale else ""
+        needs = "needs" if len(stale) == 1 else "need"
+        return "counts", f"{changed} changed since and {needs} another look" if stale else ""
 
     def _is_page(self, page: Page) -> bool:
         """Whether a page is the one in the bundle; of one that was withheld its leaf is left."""
@@ -5380,7 +5381,10 @@ class _Scale:
         return list(dict.fromkeys(people))
 
     def carries(self) -> tuple[CarryFact, ...]:
-        """One fact for each command whose earlier evidence somebody brought a proof for."""
+        """One fact for each command whose earlier evidence somebody brought a proof for.
+
+        An entry stands as its proof does: one whose proof is broken is not said to count.
+        """
         facts = {}
         for weight in self.weights.values():
             record = weight.entry.record
@@ -5389,6 +5393,8 @@ class _Scale:
                 facts[record.command, record.run] = CarryFact(
                     record.command, record.run, answer, reason
                 )
+                standing = _OF_PROOF.get(answer, "refused")
+                self.weights[weight.entry.number] = Weight(weight.entry, standing, reason)
         return tuple(facts.values())
 
     def waived(self) -> tuple[Waived, ...]:
@@ -5423,6 +5429,8 @@ _ANSWERS: Mapping[Standing, Answer] = {
     "suspect": "stale",
     "orphan": "wrong_subject",
 }
+_OF_PROOF: Mapping[Answer, Standing] = {"met": "counts", "missing": "not yet", "stale": "expired"}
+"""How an entry of carried evidence stands by what its proof says now; else it is refused."""
 
 
 def _past(utc: str, as_of_ms: int) -> bool:

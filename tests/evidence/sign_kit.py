@@ -157,6 +157,12 @@ class Book:
         )
         return self.add(replace(plain, **changes), by)
 
+    def carry(self, by: Person = ADA, utc: str = DAY_1, **changes: Any) -> str:
+        plain = signoff.Carry(
+            *(self.at(), by.name, "SRE", utc, CARRY.command, CARRY.run, ROOT, "ee" * 32)
+        )
+        return self.add(replace(plain, **changes), by)
+
     def withdraw(self, entry: str, person: Person, role: str = "SRE", utc: str = DAY_2) -> str:
         record = signoff.Withdrawal(self.at(), person.name, role, utc, entry, "seen again")
         return self.add(record, person)

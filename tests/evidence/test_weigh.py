@@ -111,6 +111,27 @@ def test_roles_that_are_kept_apart() -> None:
     assert standings(other.weighed()) == ["refused"]
 
 
+@pytest.mark.parametrize(
+    ("answer", "standing"),
+    [
+        ("met", "counts"),
+        ("broken", "refused"),
+        ("wrong_subject", "refused"),
+        ("no", "refused"),
+        ("stale", "expired"),
+        ("missing", "not yet"),
+    ],
+)
+def test_an_entry_of_carried_evidence_stands_as_its_proof_does(answer: Any, standing: str) -> None:
+    book = Book()
+    book.carry()
+    weighed = book.weighed(carried=lambda record: (answer, "because"))
+    (weight,) = weighed.weights
+    assert (weight.standing, weight.reason) == (standing, "because")
+    (fact,) = weighed.brought.carries
+    assert (fact.answer, fact.reason) == (answer, "because")
+
+
 def test_only_the_touched_gate_becomes_suspect() -> None:
     book = Book()
     book.approve(ADA)
@@ -120,6 +141,16 @@ def test_only_the_touched_gate_becomes_suspect() -> None:
     assert weighed.weights[0].reason == "gate 1 changed since and needs another look"
     assert book.statuses()["approved"] == "GO"
     assert book.statuses()["drilled"] == "BLOCKED-EXTERNAL"
+
+
+def test_several_touched_gates_are_named_in_one_sentence() -> None:
+    signals = (make_signal(f"drilled-{gate}", kit.EXTERNAL, gate=gate) for gate in (1, 2, 3))
+    book = Book(plan=kit.make_plan(*signals))
+    book.approve(ADA)
+    book.attach(signal="drilled-1")
+    book.attach(signal="drilled-3")
+    said = book.weighed().weights[0].reason
+    assert said == "gate 1, gate 3 changed since and need another look"
 
 
 def test_what_is_attached_counts_once_it_is_approved() -> None:

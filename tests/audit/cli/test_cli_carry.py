@@ -190,6 +190,10 @@ def test_what_carries_is_signed_into_the_sign_off(call: Any, audited: Any, tmp_p
     (opened.folder / layout.CARRIED / entry.record.proof).write_bytes(data + b" ")
     report = book.weighed(opened, book.roster_of(trust), entry.record.signed_utc)
     assert report.weighed.brought.carries[0].answer == "broken"
+    (weight,) = report.weighed.weights
+    assert (weight.standing, weight.reason) == ("refused", "the proof for hello: was changed")
+    (finding,) = report.steps[-1].findings
+    assert finding.problem == weight.reason
 
 
 def test_a_forged_proof_is_not_believed_for_its_signature(
