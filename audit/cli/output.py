@@ -45,9 +45,13 @@ def prepare() -> None:
 
 
 def say(text: str = "", *, error: bool = False, lines: bool = False) -> None:
-    """Print one line, or some `lines`, without anything in it that could steer a terminal."""
+    """Print one line, or some `lines`, without anything in it that could steer a terminal.
+
+    A terminal shows colours, unless `NO_COLOR` is set and not empty. Source: no-color.org.
+    """
+    colours = False if os.environ.get("NO_COLOR") else None
     try:
-        click.echo(plain(text) if lines else one_line(text), err=error)
+        click.echo(plain(text) if lines else one_line(text), err=error, color=colours)
     except OSError as problem:
         lose(sys.stderr if error else sys.stdout, problem)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 import tomllib
@@ -9,6 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
+import pytest
+
+from audit.cli import output
 from tests.audit.cli.bad_input_kit import refused
 
 Call = Callable[..., Any]
@@ -20,6 +25,24 @@ def test_a_bare_call_prints_its_help_as_it_is(call: Call) -> None:
     assert said.out == call("--help").out
     assert "\\n" not in said.out
     assert said.out.count("\n") > 20
+
+
+class Terminal(io.StringIO):
+    """A stream that says that it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("asked", "said"), [("", "\x1b[31mred\x1b[0m\n"), ("1", "red\n")])
+def test_a_terminal_shows_no_colours_where_none_are_wanted(
+    monkeypatch: pytest.MonkeyPatch, asked: str, said: str
+) -> None:
+    monkeypatch.setenv("NO_COLOR", asked)
+    monkeypatch.setattr("sys.stdout", Terminal())
+    output.say(click.style("red", fg="red"))
+    assert isinstance(sys.stdout, Terminal)
+    assert sys.stdout.getvalue() == said
 
 
 def test_init_prints_json_where_json_is_asked_for(call: Call, make_repo: Call) -> None:
