@@ -5744,7 +5744,7 @@ believed for being there.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -6199,18 +6199,21 @@ def title(entry: signoff.Entry) -> str:
         return f"{of}, unsigned; says to be from {record.person} for {record.role}"
     kind, who = type(record).__name__.lower(), f"by {record.person} as {record.role}"
     if isinstance(record, signoff.Approval):
-        gates = ", ".join(str(seen.gate) for seen in record.gates)
-        return f"{kind} {who} of gates {gates}"
+        return f"{kind} {who} of {_numbered('gate', [seen.gate for seen in record.gates])}"
     if isinstance(record, signoff.Attachment):
         return f"{kind} {who} of {record.artifact} for {record.signal}"
     if isinstance(record, signoff.Waiver):
         return f"{kind} {who} of {record.signal} until {record.until_utc}"
     if isinstance(record, signoff.Withholding):
-        chunks = ", ".join(map(str, record.chunks))
-        return f"{kind} {who} of {record.path}" + (f", chunks {chunks}" if chunks else "")
+        chunks = f", {_numbered('chunk', record.chunks)}" if record.chunks else ""
+        return f"{kind} {who} of {record.path}{chunks}"
     if isinstance(record, signoff.Carry):
         return f"{kind} {who} of {record.command} from {record.run}"
     return f"{kind} {who} of entry {record.entry:.16}"
+
+
+def _numbered(noun: str, numbers: Sequence[int]) -> str:
+    return f"{noun}{'' if len(numbers) == 1 else 's'} {', '.join(map(str, numbers))}"
 
 
 def value(report: Report) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evidence import chain, codec, dsse, model, signoff, weigh
+from evidence import chain, codec, dsse, model, signoff, trusted, weigh
 from evidence.roster import Roster, Separate, Threshold
 from tests.evidence import sign_kit as kit
 from tests.evidence.sign_kit import ADA, BOB, DAY_1, DAY_2, DAY_9, EVE, Book, standings
@@ -141,6 +141,15 @@ def test_only_the_touched_gate_becomes_suspect() -> None:
     assert weighed.weights[0].reason == "gate 1 changed since and needs another look"
     assert book.statuses()["approved"] == "GO"
     assert book.statuses()["drilled"] == "BLOCKED-EXTERNAL"
+
+
+def test_one_gate_and_several_are_told_as_such() -> None:
+    book = Book()
+    book.approve(ADA)
+    book.approve(ADA, gates=(signoff.GateSeen(1, "aa" * 32),))
+    several, one = map(trusted.title, book.log.entries)
+    assert several == "approval by Ada as SRE of gates 0, 1"
+    assert one == "approval by Ada as SRE of gate 1"
 
 
 def test_several_touched_gates_are_named_in_one_sentence() -> None:
