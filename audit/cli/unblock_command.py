@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from audit import runs
 from audit.cli import options, screen, signing
 from audit.cli.failure import NOT_READY, READY, WAIVED
 from audit.cli.status_command import not_weighed
@@ -49,8 +48,9 @@ def command(
 
     Of a run that is GO it shows what each gate hangs on, the most fragile gate first. Where people
     signed and a trust file says whom to trust, what they brought counts, and what they waived is
-    not to be mended. Exit codes: 0 ready, 1 a gate is not satisfied, 4 with --strict-waivers:
-    ready, thanks to waivers; then what they let pass is to be mended, too.
+    not to be mended. The bundle is verified first. Exit codes: 0 ready, 1 a gate is not satisfied,
+    3 it does not verify, 4 with --strict-waivers: ready, thanks to waivers; then what they let pass
+    is to be mended, too.
 
     \b
     Examples:
@@ -60,13 +60,13 @@ def command(
       arco-audit unblock --as-of 2027-01-01T00:00:00Z --json
       arco-audit unblock --trust audit-trust.toml --strict-waivers
     """
-    from audit.trust import unblock_pages
+    from audit.trust import bundle, unblock_pages
     from audit.trust.fragile import fragile
     from audit.trust.mending import World
     from audit.trust.unblock import unblock
 
     folder = options.run_folder(repo, definition, run)
-    records = runs.load(folder)
+    records = bundle.verified(folder)
     signed = signing.brought(records, repo, trust, sign_off, as_of)
     report = signed.report if signed else None
     if report:

@@ -82,7 +82,7 @@ def command(
     if os.path.isfile(run):  # pathlib raises where a name is too long
         with tempfile.TemporaryDirectory(prefix="arco-audit-") as place:
             folder = _unpacked(Path(run), Path(place))
-            return _verify(folder, expect_root, as_json, trust, sign_off, at, kept)
+            return _verify(folder, expect_root, as_json, trust, sign_off, at, kept, packed=run)
     folder = options.run_folder(repo, None, run)
     return _verify(folder, expect_root, as_json, trust, sign_off, at, kept)
 
@@ -108,30 +108,40 @@ def _verify(
     sign_off: Path | None,
     as_of: str,
     kept: bytes,
+    packed: str = "",
 ) -> int:
+    """Verify a folder, which is told as what it was unpacked from, where it was."""
     gc.disable()  # records make no cycles, and looking for some costs a fifth of the time
     source = Folder(str(folder))
     layer = Folder(str(sign_off)) if sign_off else sign_off_of(str(folder))
     withheld = trusted.withheld_files(layer) if layer else ()
     report = verifier.verify(source, expect_root=expect_root, each=in_workers, withheld=withheld)
-    weighed = _weighed(source, layer, trust, as_of, report, kept) if trust else None
+    name = packed or str(folder)
+    if trust and layer is None:
+        raise Invalid(
+            "nobody has signed this run where its sign-off would lie",
+            place=name,
+            next_step="name the folder by --sign-off DIR, or leave --trust out",
+        )
+    weighed = _weighed(source, layer, trust, as_of, report, kept) if trust and layer else None
     if as_json:
-        screen.as_json({**account.value(report, weighed), "bundle": str(folder)})
+        screen.as_json({**account.value(report, weighed), "bundle": name})
     else:
-        screen.say(f"bundle: {folder}")
+        screen.say(f"bundle: {name}")
         for line in account.lines(report, weighed):
             screen.say(screen.coloured(line) if line in screen.COLOURS else line)
         if (folder / layout.JOURNAL).exists() and not archive.is_sealed(folder):
             screen.say(f"this run was not finished; next: arco-audit resume {folder}")
         if layer and not trust:
-            screen.say(f"a sign-off lies at {layer.root} and is not weighed; --trust FILE does")
+            where = packed if packed and sign_off is None else layer.root
+            screen.say(f"a sign-off lies at {where} and is not weighed; --trust FILE does")
     asked = trust is None or weighed is not None
     return READY if asked and account.holds(report, weighed) else UNVERIFIED
 
 
 def _weighed(
     source: Folder,
-    layer: Folder | None,
+    layer: Folder,
     trust: Path,
     as_of: str,
     report: verifier.Report,
@@ -141,12 +151,6 @@ def _weighed(
     from audit.trust import book, keys
 
     roster = book.roster_of(trust)
-    if layer is None:
-        raise Invalid(
-            "nobody has signed this run where its sign-off would lie",
-            place=source.root,
-            next_step="name the folder by --sign-off DIR, or leave --trust out",
-        )
     try:
         return trusted.verify_trust(
             source,

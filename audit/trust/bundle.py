@@ -37,16 +37,7 @@ def read(folder: Path) -> Bundle:
         Invalid: the run was not finished.
         Corrupt: it does not verify; names the first finding.
     """
-    records = runs.load(folder)
-    report = verify.verify(Folder(str(folder)), each=in_threads, withheld=withheld(str(folder)))
-    if not report.ok:
-        found = [item for step in report.steps for item in step.findings]
-        first = f"{found[0].place}: {found[0].problem}" if found else "a step could not be checked"
-        raise Corrupt(
-            f"this bundle does not verify: {first}",
-            place=str(folder),
-            next_step=f"arco-audit verify {folder}",
-        )
+    records = verified(folder)
     return Bundle(
         records.plan.label,
         records.plan,
@@ -54,6 +45,21 @@ def read(folder: Path) -> Bundle:
         records.facts,
         records.decision,
         _files(folder, records.plan),
+    )
+
+
+def verified(folder: Path) -> runs.Records:
+    """Return the records of a run that was finished and verifies. Raises as `read` does."""
+    records = runs.load(folder)
+    report = verify.verify(Folder(str(folder)), each=in_threads, withheld=withheld(str(folder)))
+    if report.ok:
+        return records
+    found = [item for step in report.steps for item in step.findings]
+    first = f"{found[0].place}: {found[0].problem}" if found else "a step could not be checked"
+    raise Corrupt(
+        f"this bundle does not verify: {first}",
+        place=str(folder),
+        next_step=f"arco-audit verify {folder}",
     )
 
 

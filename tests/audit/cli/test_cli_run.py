@@ -214,7 +214,13 @@ def test_a_tampered_run_is_not_published(call: Any, toy: Path) -> None:
 def test_a_packed_bundle_verifies(call: Any, toy: Path, tmp_path: Path) -> None:
     call("run", "--repo", toy)
     packed = shutil.make_archive(str(tmp_path / "bundle"), "gztar", folder_of(toy))
-    assert call("verify", packed).code == 0
+    said = call("verify", packed)
+    assert (said.code, said.out.splitlines()[0]) == (0, f"bundle: {packed}")
+    assert call("verify", packed, "--json").value["bundle"] == packed
+    trust = tmp_path / "trust.toml"
+    trust.write_text("")
+    said = call("verify", packed, "--trust", trust)
+    assert (said.code, packed in said.err, "arco-audit-" in said.err) == (2, True, False)
     broken = tmp_path / "broken.tar.gz"
     broken.write_bytes(Path(packed).read_bytes()[:-500])
     assert call("verify", broken).code in (2, 3)

@@ -49,6 +49,13 @@ def test_a_red_run_shows_what_to_mend(call: Any, make_toy: Callable[..., Any], t
     assert call("unblock", "--repo", red, "--as-of", "yesterday").code == 2
 
 
+def test_a_run_that_does_not_verify_says_nothing_of_what_to_mend(call: Any, toy: Path) -> None:
+    call("run", "--repo", toy, "--label", "one")
+    (toy / f"release_evidence/toy-1/one/{layout.LOGS}/hello.log").write_bytes(b"hullo\n")
+    said = call("unblock", "--repo", toy)
+    assert (said.code, "does not verify" in said.err) == (3, True)
+
+
 def test_of_many_runs_the_newest_are_named(call: Any, toy: Path) -> None:
     for label in "abcde":
         assert call("run", "--repo", toy, "--label", label).code == 0
