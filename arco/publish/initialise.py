@@ -54,14 +54,16 @@ async def initialise(
 ) -> Initialised:
     """Create what a workspace needs, or what is missing of it.
 
-    A new one costs 3 requests for the probe, 1 for the root and 2 to look for it, before and after;
-    one that is there costs 1 for the probe and 2 reads. Then 4 for each domain: genesis, floor,
-    hint, lock. Raises `Invalid` for a store that does not honour create-if-absent, before anything
-    that exists could be harmed, and `Corrupt` where a root stands that is of another workspace.
+    A new one costs 3 requests for the probe, 1 for the root, 2 to look for it, before and after,
+    and 1 to look for versions that have lost theirs; one that is there costs 1 for the probe and
+    2 reads. Then 4 for each domain: genesis, floor, hint, lock. Raises `Invalid` for a store that
+    does not honour create-if-absent, before anything that exists could be harmed, and `Corrupt`
+    where a root stands that is of another workspace, or none where there are versions.
     """
     now_ms = clock.utc_ms()
     created: list[Key] = []
-    if not await _is_there(stores.read):
+    if not await _is_there(stores.read, ROOT_KEY):
+        await _check_unused(stores.read)
         probe = make_ulid(now_ms, chance.take(ULID_CHANCE_BYTES))
         await _probe_new(stores, ProbeKey(probe))
         root = Root(
@@ -127,16 +129,26 @@ async def check_creates(opened: Opened, create: Create[ProbeKey]) -> None:
     raise _weak_store(key)
 
 
-async def _is_there(read: Read[RootManifestKey]) -> bool:
-    """Say whether there is a root, as far as this credential is told.
+async def _is_there(read: Read[Key], key: Key) -> bool:
+    """Say whether there is a key, as far as this credential is told.
 
     Real stores answer 403 for what is absent to who may not list, so that a refusal says nothing
     yet: creating the root will.
     """
     try:
-        return await read.get(ROOT_KEY) is not None
+        return await read.get(key) is not None
     except Denied:
         return False
+
+
+async def _check_unused(read: Read[Key]) -> None:
+    """Raise `Corrupt` where a domain was begun and its root is gone; it was there before."""
+    key = GenesisKey(next(iter(DomainName)))
+    if await _is_there(read, key) and not await _is_there(read, ROOT_KEY):
+        raise Corrupt(
+            f"versions without a root: key=`{ROOT_KEY.path}` found=`{key.path}`",
+            next_step="restore the root manifest from a backup; a new one would not be theirs",
+        )
 
 
 async def _probe_new(stores: InitialiserStores, key: ProbeKey) -> None:

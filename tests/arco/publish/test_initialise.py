@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from arco.adapters.memory import MemoryBackend
-from arco.capabilities import Created
+from arco.capabilities import Created, Exists
 from arco.core.canonical import encode
 from arco.core.errors import Corrupt, Denied, Invalid, Unavailable
 from arco.core.ids import Ulid
@@ -41,8 +41,8 @@ def test_everything_that_others_look_for_is_there() -> None:
 def test_a_new_workspace_costs_what_it_says() -> None:
     stage = Stage()
     domains = len(DomainName)
-    # The root is asked for before and after; each domain takes four.
-    assert dict(stage.backend.requests) == {"get": 3, "create": 3 + 4 * domains}
+    # The root is asked for before and after, a version 0 before; each domain takes four.
+    assert dict(stage.backend.requests) == {"get": 4, "create": 3 + 4 * domains}
 
 
 def test_what_is_there_costs_what_it_says() -> None:
@@ -149,6 +149,21 @@ def test_a_store_that_overwrites_is_refused_at_init_and_by_each_writer() -> None
         run(check_creates(stage.opened, ScopedStorage(Overwriting(), WORKSPACE).api().create))
 
 
+class Lying(FaultyBackend):
+    """A store that says what exists, and writes it over all the same."""
+
+    async def create(self, path: str, body: bytes) -> Created | Exists:
+        answer = await super().create(path, body)
+        await self.replace(path, body)
+        return answer
+
+
+def test_a_store_that_overwrites_and_denies_it_is_refused_at_init() -> None:
+    lying = ScopedStorage(Lying(), WORKSPACE)
+    with pytest.raises(Invalid, match="does not honour create-if-absent"):
+        run(initialise(lying.initialiser(), WORKSPACE, HandClock(), SeededChance()))
+
+
 def test_a_workspace_that_was_moved_to_a_store_that_overwrites_stays_whole() -> None:
     stage = Stage()
     stage.commit(stage.acquire("a"))
@@ -182,6 +197,32 @@ def test_a_first_probe_that_was_sent_twice_blames_no_store() -> None:
     stage = Stage(backend)
     backend.fault = lambda op, path: ""
     assert stage.acquire("a").token.value == 1
+
+
+def test_a_root_that_is_gone_is_not_made_anew_over_what_it_began() -> None:
+    stage = Stage()
+    stage.remove(ROOT_KEY)
+    before = names(stage.backend)
+    with pytest.raises(Corrupt, match="versions without a root") as told:
+        run(initialise(stage.storage.initialiser(), WORKSPACE, HandClock(9), SeededChance(9)))
+    assert "restore the root manifest" in told.value.next_step
+    assert names(stage.backend) == before
+
+
+def test_a_root_that_another_makes_meanwhile_is_not_gone() -> None:
+    backend = FaultyBackend()
+    asked: list[str] = []
+
+    def fault(operation: str, path: str) -> str:
+        if operation == "get" and "manifests/catalog" in path and not asked:
+            asked.append(path)  # after the root was looked for
+            run(initialise(storage.initialiser(), WORKSPACE, HandClock(1), SeededChance(1)))
+        return ""
+
+    storage = ScopedStorage(backend, WORKSPACE)
+    backend.fault = fault
+    made = run(initialise(storage.initialiser(), WORKSPACE, HandClock(9), SeededChance(9)))
+    assert made.opened.root.created_at_ms == 1
 
 
 def test_a_root_that_names_no_probe_is_corrupt() -> None:
