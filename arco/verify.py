@@ -103,6 +103,8 @@ class _Walk:
     artifacts: dict[tuple[str, int, Digest], int] = field(default_factory=dict)
     """What versions say of an artifact (key, size, digest), and how many bytes are there."""
     findings: list[Finding] = field(default_factory=list)
+    floor_known: bool = True
+    """Whether the newest floor marker, if any, could be read."""
 
 
 @dataclass(slots=True)
@@ -112,6 +114,8 @@ class _Chain:
     first: int
     digests: list[Digest] = field(default_factory=list)
     last: Head | None = None
+    readable: bool = True
+    """Whether it began at the newest floor and ended where nothing follows; all could be read."""
 
 
 class Verifier:
@@ -147,7 +151,7 @@ class Verifier:
         try:
             opened = await open_workspace(self._read, self._workspace)
         except Corrupt as error:
-            self._find("root", ROOT_KEY, error.problem)
+            self._unreadable("root", ROOT_KEY, error)
         else:
             for domain in opened.root.domains if domains is None else domains:
                 newest[domain] = await self._domain(opened, domain)
@@ -195,8 +199,10 @@ class Verifier:
             try:
                 floor = read_floor(domain, number, found.body)
             except Corrupt as error:
-                self._find("floor", key, error.problem)
+                self._unreadable("floor", key, error)
+                self._walk.floor_known = False
             else:
+                self._walk.floor_known = True
                 if newest is not None and floor.version < newest.version:
                     self._find("floor", key, f"floor went back: version=`{floor.version}`")
                 newest = floor
@@ -210,7 +216,7 @@ class Verifier:
 
     async def _chain(self, opened: Opened, domain: DomainName, floor: Floor | None) -> _Chain:
         """Walk the versions from the floor on, as far as they are whole."""
-        chain = _Chain(floor.version if floor else 0)
+        chain = _Chain(floor.version if floor else 0, readable=self._walk.floor_known)
         manifests = Numbered(self._read, lambda n: manifest_key(domain, n))
         version = chain.first
         while (found := await manifests.at(version)) is not None:
@@ -218,7 +224,8 @@ class Verifier:
             try:
                 head = read_head(domain, version, found.body)
             except Corrupt as error:
-                self._find("manifest", key, error.problem)
+                self._unreadable("manifest", key, error)
+                chain.readable = False
                 return chain
             self._walk.manifests += 1
             self._progress(domain, self._walk.manifests)
@@ -230,7 +237,7 @@ class Verifier:
             chain.digests.append(head.digest)
             chain.last = head
             version += 1
-        if chain.last is None:
+        if chain.last is None and chain.readable:
             self._find(
                 "manifest", manifest_key(domain, version), "the version at the floor is gone"
             )
@@ -323,7 +330,7 @@ class Verifier:
         try:
             lock = decode(stored.body, LockRecord, where=key.path)
         except Corrupt as error:
-            self._find("lock", key, error.problem)
+            self._unreadable("lock", key, error)
             return
         token = newest.manifest.fencing_token if newest else 0
         if lock.domain != domain:
@@ -341,7 +348,7 @@ class Verifier:
         try:
             hint = decode(stored.body, Hint, where=key.path)
         except Corrupt as error:
-            self._find("hint", key, error.problem)
+            self._unreadable("hint", key, error)
             return None
         if hint.domain != domain:
             self._find("hint", key, f"hint of another domain: domain=`{hint.domain}`")
@@ -352,9 +359,18 @@ class Verifier:
         index = hint.version - chain.first
         key = DomainHintKey(hint.domain)
         if index >= len(chain.digests):
+            if not chain.readable:
+                return  # nobody can tell, and what is wrong has been found
             self._find("hint", key, f"names a version that is not there: version=`{hint.version}`")
         elif index >= 0 and chain.digests[index] != hint.manifest_hash:
             self._find("hint", key, f"names other bytes: version=`{hint.version}`")
+
+    def _unreadable(self, code: str, key: Key, error: Corrupt) -> None:
+        """Find what could not be read; of a later format, its own next step says more."""
+        step = NEXT_STEPS[code]
+        if error.next_step != Corrupt.next_step_default:
+            step = error.next_step
+        self._walk.findings.append(Finding(code, Severity.ERROR, key.path, error.problem, step))
 
     def _find(self, code: str, key: Key, text: str, severity: Severity = Severity.ERROR) -> None:
         if key.path in self._refused:
