@@ -74,6 +74,14 @@ _UNKNOWN = frozenset(("408", "409", "429"))
 _BEHIND = ("Wanted range starting at", '"bytes 0--1/0"')
 """How obstore itself finds that a range begins behind the end, and how azurite answers so."""
 _MISPLACED = "incorrectly configured region"
+_OWN_MACHINE = re.compile(r"https?://(169\.254\.|metadata[./])")
+"""Where a client without a credential asks the machine that it runs on for one."""
+_NO_SERVER = "kind: Connect"
+_ADDRESS = re.compile(r"(https?://[^/\s?]*)[/?]\S*")
+_TRIES = re.compile(
+    r" in [\d.]+[^\d\s]*s(, after \d+ retries, [^-]*?retry_timeout: \S+)?(?=[:\s]|$)"
+)
+_CAUSE = re.compile(r'(?:message|error): "([^"\n]+)"')
 
 
 class ObjectsBackend:
@@ -110,8 +118,13 @@ class ObjectsBackend:
             }
             return KINDS[scheme](bucket, client_options=client, retry_config=retry, **config)
 
-        with _told(bucket):
+        try:
             return cls(client_of(READ_RETRIES), client_of(0))
+        except (BaseError, OSError, ValueError) as error:
+            raise Invalid(
+                f"the store cannot be opened: bucket=`{bucket}` reason=`{_reason(error, '', '')}`",
+                next_step="check the address, and the credential in the environment",
+            ) from None
 
     async def get(self, path: str, start: int = 0, end: int | None = None) -> Stored | None:
         """Return the bytes of a range, or None. One request.
@@ -293,6 +306,13 @@ def _status(error: Exception) -> tuple[str, str]:
 def _refusal(error: Exception, path: str) -> ArcoError:
     status, code = _status(error)
     told = f"path=`{path}` reason=`{_reason(error, status, code)}`"
+    first = str(error).partition("\n")[0]
+    if _OWN_MACHINE.search(first):
+        return Invalid(
+            f"no credential was found, and this machine has none to give: {told}",
+            next_step="set the credential in the environment, as the cloud's own tools take it "
+            "(AWS_ACCESS_KEY_ID, GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_KEY …)",
+        )
     denied = isinstance(error, PermissionDeniedError | UnauthenticatedError)
     if denied or {status, code} & _DENIED:
         return Denied(
@@ -305,12 +325,19 @@ def _refusal(error: Exception, path: str) -> ArcoError:
             f"the store cannot do this: {told}",
             next_step="check the address of the store: its bucket, region and endpoint",
         )
-    return Unavailable(f"the store did not answer: {told}")
+    away = "check the address of the store and the network, then try again"
+    step = away if _NO_SERVER in str(error) else ""
+    return Unavailable(f"the store did not answer: {told}", next_step=step)
 
 
 def _reason(error: Exception, status: str, code: str) -> str:
-    """Return a status and its code, or the first words without what addresses carry in queries."""
+    """Return a status and its code, or the first words and the last cause.
+
+    Of addresses only the server is left: their queries may hold a signature.
+    """
     if status:
         return f"{status} {code}".strip()
-    first = str(error).partition("\n")[0]
-    return re.sub(r"\?\S*", "", first)[:REASON_MAX].replace("`", "'").strip().lower()
+    first = _TRIES.sub("", _ADDRESS.sub(r"\1", str(error).partition("\n")[0]))
+    causes = _CAUSE.findall(str(error))
+    told = f"{first}: {causes[-1]}" if causes and causes[-1] not in first else first
+    return told[:REASON_MAX].replace("`", "'").strip().lower()

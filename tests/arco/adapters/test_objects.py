@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 
 import pytest
 
 pytest.importorskip("obstore", reason="could_not_run: obstore is not installed")
 
+from obstore.exceptions import GenericError
 from obstore.store import MemoryStore
 
 from arco.adapters import objects
 from arco.adapters.objects import ObjectsBackend
 from arco.capabilities import Backend, Created, ObjectMeta, Stored, StoreVersion, Updated
-from arco.core.errors import ArcoError, Denied, Invalid
+from arco.core.errors import ArcoError, Denied, Invalid, Unavailable
 from tests.arco.adapters.backend_suite import EVERY_OPERATION, TEN, BackendSuite, Opened, kinds, run
 from tests.arco.adapters.wire import Answer, Script, Wire, serving
 
@@ -189,6 +191,50 @@ def test_a_path_that_is_none_is_refused(path: str) -> None:
     store = MemoryStore()
     with pytest.raises(Invalid, match=r"the store cannot do this|not the path of an object"):
         run(ObjectsBackend(store, store).create(path, TEN))
+
+
+def test_what_the_client_does_not_accept_is_no_matter_of_the_store(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_NAME", raising=False)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere.json")
+    for scheme, reason in (("az", "account must be specified"), ("gs", "/nowhere.json")):
+        with pytest.raises(Invalid, match=reason) as told:
+            ObjectsBackend.connect(scheme, "lake", timeout_s=20)
+        assert "address" in told.value.next_step
+        assert "environment" in told.value.next_step
+
+
+def test_a_server_that_is_not_there_is_told_with_the_cause(cloud: str) -> None:
+    with socket.socket() as taken:  # bound and deaf: whoever connects is refused
+        taken.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(Unavailable) as told:
+            run(connected(cloud, address).create("some/long/path/" * 8 + "x", TEN))
+    assert told.value.problem.endswith("error sending request: connection refused`")
+    assert "retr" not in told.value.problem
+    assert "check the address" in told.value.next_step
+
+
+@pytest.mark.parametrize(
+    "service",
+    [
+        "PUT http://169.254.169.254/latest/api/token",
+        "GET http://169.254.169.254/metadata/identity/oauth2/token",
+        "GET http://metadata.google.internal/computeMetadata/v1/instance",
+        "GET http://metadata/computeMetadata/v1/instance",
+    ],
+)
+@pytest.mark.parametrize(
+    "said", [" - Server returned non-2xx status code: 404 Not Found", ": HTTP error"]
+)
+def test_a_credential_that_nobody_gave_is_told_from_a_refusal(service: str, said: str) -> None:
+    """Without one in the environment, a client asks the machine that it runs on for one."""
+    error = GenericError(f"Generic S3 error: Error performing {service} in 1.2ms{said}")
+    refused = objects._refusal(error, "x")
+    assert type(refused) is Invalid
+    assert "no credential was found" in refused.problem
+    assert "AWS_ACCESS_KEY_ID" in refused.next_step
 
 
 def test_a_signature_in_an_address_is_not_told(wire: Wire) -> None:
