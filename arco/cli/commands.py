@@ -19,7 +19,31 @@ COMMANDS = {
 """Every subcommand with its short help, in the order of use."""
 
 
-class _Lazy(click.Group):
+class Group(click.Group):
+    """A group that shows its help when nothing is asked, and names the command that was meant."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Show the help where nothing is asked, and exit as for a wrong word.
+
+        Here and not in click, whose versions disagree on the stream and on the exit code.
+        """
+        if not args:
+            click.echo(ctx.get_help())
+            ctx.exit(failure.USAGE)
+        return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that a word names. Raises `UsageError` with the nearest there is."""
+        if args and not args[0].startswith("-") and args[0] not in self.list_commands(ctx):
+            near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
+            hint = f"did you mean {near[0]}?" if near else f"see {ctx.command_path} --help"
+            raise click.UsageError(f"no such command: {args[0]}; {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+class _Lazy(Group):
     """A group that imports `arco.cli.<name>_command` only when that command is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -35,22 +59,6 @@ class _Lazy(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        # Here and not in click, whose versions disagree on the stream and on the exit code.
-        if not args:
-            click.echo(ctx.get_help())
-            ctx.exit(failure.USAGE)
-        return super().parse_args(ctx, args)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
-            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            hint = f"did you mean {near[0]}?" if near else "see arco --help"
-            raise click.UsageError(f"no such command: {args[0]}; {hint}", ctx)
-        return super().resolve_command(ctx, args)
 
 
 def _show_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:

@@ -11,6 +11,7 @@ import os
 import sys
 import tempfile
 import traceback
+from typing import TextIO
 
 import click
 
@@ -33,12 +34,21 @@ TEXT_CHARS_MAX = 4_000
 
 def run(command: click.Command) -> int:
     """Run a command and return its exit code; whatever it raises has been told."""
+    _open_streams()
     try:
         code = command.main(standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else DONE
     except BaseException as error:
         return _answer(error)
+
+
+def _open_streams() -> None:
+    """Open what is closed of the standard streams, before a file of a store gets its number."""
+    for number, name in ((0, "stdin"), (1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8"))  # noqa: SIM115
 
 
 def _answer(error: BaseException) -> int:
@@ -56,7 +66,7 @@ def _answer(error: BaseException) -> int:
             return _tell(error.problem, error.next_step, CODES[type(error)])
         case BrokenPipeError() | SystemExit():
             # Whoever read has left, and nobody waits for the rest; click exits by itself then.
-            _drop_stdout()
+            _drop(sys.stdout)
             return DONE
         case OSError():
             return _os_error(error)
@@ -72,13 +82,14 @@ def _os_error(error: OSError) -> int:
     if error.errno is None:
         return _internal(error)
     if not where:  # the output itself
-        _drop_stdout()
+        _drop(sys.stdout)
     return _tell(f"{text}: place=`{where or 'output'}`", step, USAGE)
 
 
-def _drop_stdout() -> None:
+def _drop(stream: TextIO) -> None:
+    """Send a stream that cannot be written to nowhere."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
+    os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
 
 
@@ -90,7 +101,7 @@ def _internal(error: BaseException) -> int:
             stream.write("".join(traceback.format_exception(error)))
         step = f"this is a fault of arco; please report it with {name}"
     except OSError:
-        click.echo("the fault could not be kept in a file", err=True)
+        _say("the fault could not be kept in a file", sys.stderr)
     return _tell(f"internal error: {type(error).__name__}: {error}", step, INTERNAL)
 
 
@@ -116,9 +127,17 @@ def _tell(problem: str, next_step: str, code: int) -> int:
     cut = _cut(problem)
     if "--json" in sys.argv:
         said = {"error": {"problem": cut, "next_step": next_step}, "exit_code": code}
-        click.echo(json.dumps(said, sort_keys=True))
+        _say(json.dumps(said, sort_keys=True), sys.stdout)
         return code
-    click.echo(click.style("error: ", fg="red", bold=True) + shown(cut), err=True)
+    _say(click.style("error: ", fg="red", bold=True) + shown(cut), sys.stderr)
     if next_step:
-        click.echo(f"  next: {next_step}", err=True)
+        _say(f"  next: {next_step}", sys.stderr)
     return code
+
+
+def _say(line: str, stream: TextIO) -> None:
+    """Print a line; where it cannot be printed, the exit code alone has to say it."""
+    try:
+        click.echo(line, stream)
+    except OSError:
+        _drop(stream)

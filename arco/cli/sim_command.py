@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import click
 
 from arco.cli import failure, options
+from arco.cli.commands import Group
 
 SEEDS = 2_000
 CHUNK_SEEDS = 100
@@ -32,7 +33,7 @@ _jobs = click.option(
 )
 
 
-@click.group("sim")
+@click.group("sim", cls=Group)
 def command() -> None:
     """Run the shipping protocol in a simulated world, made from a seed, and judge every step.
 

@@ -93,7 +93,8 @@ def test_the_root_of_another_is_corrupt(tmp_path: Path) -> None:
         (("init", "--url", "ftp://x"), "not the address of a store", "s3://"),
         (("init", "--url", "s3://user:secret@x"), "not the address of a store", "s3://"),
         (("vrify",), "did you mean verify?", "--help"),
-        (("xyz",), "see arco --help", "--help"),
+        (("xyz",), "no such command: xyz; see", "--help"),
+        (("sim", "rn"), "did you mean run?", "sim --help"),
         (("verify", "--domain", "x"), "is not one of", "--help"),
         (("iam", "--cloud", "azure", "--env", "prod"), "account", "resource identifier"),
         (("iam", "--cloud", "aws", "--env", "Prod"), "environment", "lower-case"),
@@ -119,9 +120,11 @@ def test_every_command_has_help_with_an_example(name: str) -> None:
 
 
 def test_no_words_are_usage_and_versions_are_said(tmp_path: Path) -> None:
-    bare = call(tmp_path)
-    assert bare.returncode == failure.USAGE
-    assert "Commands:" in bare.stdout
+    for words in ((), ("sim",)):
+        bare = call(tmp_path, *words)
+        assert bare.returncode == failure.USAGE
+        assert "\nCommands:\n" in bare.stdout
+        assert bare.stderr == ""
     assert call(tmp_path, "--version").stdout.startswith("arco, version ")
 
 
@@ -228,9 +231,56 @@ def test_a_reader_that_leaves_is_no_fault(tmp_path: Path) -> None:
     assert done.stderr == b""
 
 
+@pytest.mark.parametrize(("client", "code"), [("obstore", 2), ("json", -signal.SIGABRT)])
+def test_what_a_client_has_in_flight_does_not_change_the_exit_code(
+    tmp_path: Path, client: str, code: int
+) -> None:
+    program = f"import atexit, os, sys\nsys.modules.setdefault({client!r}, sys)\n"
+    program += "atexit.register(os.abort)\nsys.argv = ['arco', 'verify', '--url', 'none']\n"
+    program += "from arco.cli import main\nmain()\n"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    assert "no such folder" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("verify >&-", failure.DONE),
+        ("verify <&- >&- 2>&-", failure.DONE),
+        ("verify >/dev/full", failure.USAGE),
+        ("verify --url none 2>&-", failure.USAGE),
+        ("verify --url none 2>/dev/full", failure.USAGE),
+        ("verify --url none --json >/dev/full", failure.USAGE),
+        ("init --tenant other --json >/dev/full", failure.USAGE),
+        ("--help >&-", failure.DONE),
+    ],
+)
+def test_streams_that_are_closed_or_full_leave_the_exit_code(
+    tmp_path: Path, words: str, code: int
+) -> None:
+    call(tmp_path, "init")
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    shell = f"exec {sys.executable} -m arco.cli {words}"
+    done = subprocess.run(
+        ["bash", "-c", shell], cwd=tmp_path, env=environ, capture_output=True, check=False
+    )
+    assert done.returncode == code, done
+    assert b"Traceback" not in done.stdout + done.stderr
+
+
 def test_an_interrupt_ends_in_one_line(tmp_path: Path) -> None:
     call(tmp_path, "init")
-    program = "import asyncio, sys, arco.verify\nfrom arco.cli import main\n"
+    program = "import asyncio, signal, sys, arco.verify\nfrom arco.cli import main\n"
+    # A job in the background ignores it, and so do its children.
+    program += "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     program += "async def slow(*a):\n    print('ready', flush=True)\n    await asyncio.sleep(60)\n"
     program += "arco.verify.Verifier.verify = slow\nsys.argv = ['arco', 'verify']\nmain()\n"
     process = subprocess.Popen(
