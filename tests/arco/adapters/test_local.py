@@ -210,6 +210,18 @@ class Faulty:
         return counted
 
 
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_full_disk_is_told_as_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    backend = LocalBackend.make(tmp_path)
+    faulty = Faulty(monkeypatch, number, for_good=True)
+    faulty.left = 3
+    with pytest.raises(Unavailable, match="the disk has no room") as told:
+        run(backend.create("x", TEN))
+    assert "make room" in told.value.next_step
+
+
 @pytest.mark.parametrize("for_good", [False, True])
 @pytest.mark.parametrize("number", REFUSALS)
 @pytest.mark.parametrize("operation", EVERY_OPERATION)

@@ -73,6 +73,23 @@ def test_bytes_that_are_no_record_are_corrupt_and_say_where(name: str) -> None:
         decode(BAD[name], Hint, where="here")
 
 
+@pytest.mark.parametrize(
+    ("raw", "problem"),
+    [
+        (BAD["too large"], "record too large: key=`here`"),
+        (BAD["later format"], "record of another format: key=`here` format_version=`2`"),
+        (
+            BAD["unknown key"].replace(b'"format_version":1', b'"format_version":2'),
+            "record of another format: key=`here` format_version=`2`",
+        ),
+    ],
+)
+def test_what_is_too_large_or_of_a_later_format_is_called_so(raw: bytes, problem: str) -> None:
+    with pytest.raises(Corrupt) as caught:
+        decode(raw, Hint, where="here")
+    assert caught.value.problem.startswith(problem)
+
+
 @pytest.mark.parametrize("name", BAD)
 def test_whoever_reads_such_bytes_says_so(name: str) -> None:
     stage, bad = Stage(), BAD[name]

@@ -66,6 +66,31 @@ def test_an_expired_lease_is_taken_over_and_its_holder_stopped_earlier(stage: St
     assert stage.acquire("b").token.value == 2
 
 
+def test_wall_clocks_that_differ_a_little_take_no_lease(stage: Stage) -> None:
+    stage.acquire("a")
+    stage.clock.utc += LEASE_MS + SKEW_MS  # and no time has passed
+    assert run(stage.leases.acquire(stage.newest(), "b")) == Busy("a", 1)
+    stage.clock.utc += 1
+    assert stage.acquire("b").token.value == 2
+
+
+def test_a_lease_counts_from_before_it_was_asked_for(stage: Stage) -> None:
+    slow_ms = 4_000
+
+    def slow(operation: str, path: str) -> str:
+        if operation == "update":
+            stage.clock.pass_ms(slow_ms)
+        return ""
+
+    stage.backend.fault = slow
+    asked_ms = stage.clock.monotonic
+    lease = stage.acquire("a")
+    assert lease.until_ms == asked_ms + LEASE_MS - DRIFT_MS
+    asked_ms = stage.clock.monotonic
+    run(stage.leases.renew(lease))
+    assert lease.until_ms == asked_ms + LEASE_MS - DRIFT_MS
+
+
 def test_a_contender_whose_clock_is_years_behind_takes_over_by_watching(stage: Stage) -> None:
     stage.acquire("a")
     stage.clock.utc = 0

@@ -26,6 +26,7 @@ from arco.core.receipt import disproof, receipt_for
 from arco.core.records import Floor
 from arco.publish.lease import Busy
 from arco.publish.publisher import ATTEMPTS_MAX, Lost, Published
+from tests.arco.collector.test_collect import collector, paths
 from tests.arco.storage_kit import CATALOG, WORKSPACE, FaultyBackend, Stage, run
 
 
@@ -303,31 +304,52 @@ def put_delta(stage: Stage, version: int, body: bytes = b"rows") -> tuple[Artifa
 def test_mid_write_crash_never_referenced(stage: Stage) -> None:
     lease = stage.acquire("a")
     artifact, written = put_delta(stage, 1)
-    # The writer dies here: the artifact lies there, and no manifest names it.
-    assert stage.newest().head.manifest.deltas == ()
-    for broken in (
-        replace(written, size_bytes=written.size_bytes + 1),  # cut off
-        replace(written, version="another"),  # written over
-    ):
-        permit = lease.permit_issuer().issue(stage.newest())
-        said = msgspec.structs.replace(artifact, size_bytes=broken.size_bytes)
-        with pytest.raises(Corrupt, match="not what was put"):
-            run(stage.publisher.publish(permit, stage.draft(deltas=(said,), written=(broken,))))
-    stage.remove(written.key)
     permit = lease.permit_issuer().issue(stage.newest())
-    with pytest.raises(Corrupt, match="found=`absent`"):
+
+    def dies(operation: str, path: str) -> str:
+        if operation == "create":
+            raise KeyboardInterrupt
+        return ""
+
+    stage.backend.fault = dies
+    with pytest.raises(KeyboardInterrupt):
         run(stage.publisher.publish(permit, stage.draft(deltas=(artifact,), written=(written,))))
+    stage.backend.fault = lambda operation, path: ""
+    stage.wire()
     assert stage.newest().head.version == 0
+    assert paths(stage, "state") == [written.key.path]
+    # Whoever comes next does not refer to it, and the collector takes it.
+    stage.commit(lease)
+    stage.commit(lease)
+    run(collector(stage).collect(CATALOG, keep_versions=1))
+    assert stage.newest().head.manifest.deltas == ()
+    assert paths(stage, "state") == []
 
 
 def test_artifact_verification_uses_metastore(stage: Stage) -> None:
     lease = stage.acquire("a")
     artifact, written = put_delta(stage, 1)
-    stage.backend.requests.clear()
     seen = stage.newest()
+    for broken in (
+        replace(written, size_bytes=written.size_bytes + 1),  # cut off
+        replace(written, version="another"),  # written over
+    ):
+        said = msgspec.structs.replace(artifact, size_bytes=broken.size_bytes)
+        permit = lease.permit_issuer().issue(seen)
+        with pytest.raises(Corrupt, match="not what was put"):
+            run(stage.publisher.publish(permit, stage.draft(deltas=(said,), written=(broken,))))
+    stage.remove(written.key)
+    permit = lease.permit_issuer().issue(seen)
+    with pytest.raises(Corrupt, match="found=`absent`"):
+        run(stage.publisher.publish(permit, stage.draft(deltas=(artifact,), written=(written,))))
+    assert stage.newest() == seen
+
+    artifact, written = put_delta(stage, 1)
     stage.backend.requests.clear()
+    stage.backend.paths.clear()
     stage.commit(lease, seen, deltas=(artifact,), written=(written,))
     assert stage.backend.requests["head"] == 1
+    assert stage.backend.paths.count(WORKSPACE.locate(written.key)) == 1  # never read
     later = stage.commit(lease, deltas=(artifact,))  # inherited: covered by the predecessor
     assert stage.backend.requests["head"] == 1
     assert later.head.manifest.deltas == (artifact,)
@@ -383,7 +405,10 @@ def test_pointer_regression_rejected(stage: Stage) -> None:
     stage.clock.pass_ms(2_000)
     third = stage.commit(lease, second)  # writes the hint
     good = stage.raw(slot(3))
-    for bad in (stage.raw(slot(2)), good[:-10], good + b" ", b"", b"{}", b"\xff", good[1:]):
+    swap(stage, 3, writer="another")  # follows version 2 as well as the true one does
+    another = stage.raw(slot(3))
+    cut_or_spoilt = (good[:-10], good + b" ", b"", b"{}", b"\xff", good[1:])
+    for bad in (another, stage.raw(slot(2)), *cut_or_spoilt):
         stage.put(slot(3), bad)
         stage.wire()
         with pytest.raises(Corrupt):
@@ -473,6 +498,12 @@ def test_a_receipt_proves_its_event_and_no_other(stage: Stage) -> None:
     ):
         forged = msgspec.structs.replace(receipt, **changes)
         assert said in disproof(forged, events[1], stage.raw(slot(2)))
+
+
+def test_a_hint_of_another_domain_is_corrupt(stage: Stage) -> None:
+    stage.put(DomainHintKey(CATALOG), stage.raw(DomainHintKey(DomainName.EXECUTIONS)))
+    with pytest.raises(Corrupt, match="hint of another domain"):
+        stage.newest()
 
 
 def test_the_hint_is_written_at_most_once_a_second_and_may_fail(stage: Stage) -> None:
