@@ -357,7 +357,7 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "floor-checked-before-create",
         "the floor is asked for before the create instead of after",
-        300,
+        1_500,
         (
             (PUBLISHER, "_check_floor", _no_floor_check),
             (PUBLISHER, "_occupy", _occupy_after_the_floor),
