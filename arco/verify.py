@@ -122,7 +122,8 @@ class Verifier:
     """Walks a workspace with a reader's credential.
 
     Each root, floor, manifest, segment, lock and hint costs one read, each artifact one per
-    `BLOCK_BYTES`; objects that several versions refer to are read once.
+    `BLOCK_BYTES`; objects that several versions refer to are read once. Each domain costs two more
+    that find its end: the next floor and the next version.
     """
 
     def __init__(

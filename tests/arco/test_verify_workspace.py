@@ -60,6 +60,15 @@ def test_a_whole_workspace_has_no_findings(stage: Stage) -> None:
     assert verified.artifact_bytes == 3 * len(b"rows of 6")
 
 
+def test_what_verifying_costs(stage: Stage) -> None:
+    stage.backend.requests.clear()
+    verify(stage)
+    root, ends, guides = 1, 2, 2  # a lock and a hint for each domain
+    floors, manifests, artifacts, segments = 2 + 1 + 1, 3 + 1 + 1, 3, 1
+    read = root + floors + manifests + artifacts + segments + 3 * (ends + guides)
+    assert dict(stage.backend.requests) == {"get": read}
+
+
 def artifact_of(stage: Stage, version: int) -> Any:
     manifest = run(stage.sight.newest(CATALOG)).head.manifest
     assert manifest.version == version

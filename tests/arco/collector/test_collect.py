@@ -115,6 +115,16 @@ def test_a_pin_holds_the_floor_until_it_is_long_expired(stage: Stage) -> None:
     assert (swept.floor_after, swept.pins) == (8, 1)
 
 
+def test_what_a_pin_costs(stage: Stage) -> None:
+    lease = stage.acquire("a")
+    old = grow(stage, lease, 1)
+    seen = grow(stage, lease, 1)
+    for head, reads in ((seen.head, 1), (old.head, 2)):
+        stage.backend.requests.clear()
+        assert isinstance(pinning(stage, seen, head), Pinned)
+        assert dict(stage.backend.requests) == {"create": 1, "get": reads}
+
+
 def test_a_pin_behind_the_floor_is_refused(stage: Stage) -> None:
     lease = stage.acquire("a")
     old = grow(stage, lease, 3)

@@ -48,6 +48,22 @@ def test_the_earlier_content_is_the_next_version_and_survives_collection() -> No
     assert whole(stage)
 
 
+def test_what_rolling_back_costs() -> None:
+    stage = Stage()
+    lease = stage.acquire("a")
+    grow(stage, lease, 2)
+    seen = stage.newest()
+    stage.backend.requests.clear()
+    assert isinstance(rolling(stage, lease, 1, seen), Published)
+    publishing = {"create": 1, "get": 1, "head": 1}
+    manifest, artifact, floors = 1, 1, 2
+    assert dict(stage.backend.requests) == {
+        "create": artifact + publishing["create"],
+        "get": manifest + artifact + floors + publishing["get"],
+        "head": publishing["head"],
+    }
+
+
 def test_two_that_roll_back_at_once_have_one_winner() -> None:
     stage = Stage()
     lease = stage.acquire("a")
