@@ -307,9 +307,9 @@ def _refusal(error: Exception, path: str) -> ArcoError:
     status, code = _status(error)
     told = f"path=`{path}` reason=`{_reason(error, status, code)}`"
     first = str(error).partition("\n")[0]
-    if _OWN_MACHINE.search(first):
-        return Invalid(
-            f"no credential was found, and this machine has none to give: {told}",
+    if _OWN_MACHINE.search(first):  # which may also be away for a moment, where there is one
+        return Unavailable(
+            f"no credential was found, and this machine gave none: {told}",
             next_step="set the credential in the environment, as the cloud's own tools take it "
             "(AWS_ACCESS_KEY_ID, GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_KEY …)",
         )

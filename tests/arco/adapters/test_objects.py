@@ -232,7 +232,7 @@ def test_a_credential_that_nobody_gave_is_told_from_a_refusal(service: str, said
     """Without one in the environment, a client asks the machine that it runs on for one."""
     error = GenericError(f"Generic S3 error: Error performing {service} in 1.2ms{said}")
     refused = objects._refusal(error, "x")
-    assert type(refused) is Invalid
+    assert type(refused) is Unavailable
     assert "no credential was found" in refused.problem
     assert "AWS_ACCESS_KEY_ID" in refused.next_step
 
