@@ -191,11 +191,12 @@ def _bills(paths: tuple[Path, ...]) -> Mapping[str, bytes]:
             raise Invalid(f"is too large limit=`{BILL_BYTES_MAX}`", place=str(path))
         data = path.read_bytes()
         try:
-            kind = sbom.listed(data)[0]
+            kind = sbom.listed(data).format
         except Invalid as error:
-            raise Invalid(
-                error.problem, place=str(path), next_step="name a CycloneDX or SPDX JSON file"
-            ) from error
+            step = (
+                "name a CycloneDX or SPDX JSON file whose packages each have a purl and a version"
+            )
+            raise Invalid(error.problem, place=str(path), next_step=step) from error
         name = sbom.CYCLONEDX if kind == "cyclonedx" else sbom.SPDX
         if name in found:
             raise Invalid(f"is a second bill of one format format=`{kind}`", place=str(path))

@@ -247,8 +247,8 @@ def examine(repository: Repository, release: Release) -> list[Check]:
         changelog.check_changelog(log, wanted.changelog, release.version),
         changelog.check_notes(notes, release.notes_path, release.version),
         _locks(release),
-        sbom.check("cyclonedx", release.bills.get(sbom.CYCLONEDX), release.pins),
-        sbom.check("spdx", release.bills.get(sbom.SPDX), release.pins),
+        sbom.check("cyclonedx", release.bills.get(sbom.CYCLONEDX), release.pins, release.version),
+        sbom.check("spdx", release.bills.get(sbom.SPDX), release.pins, release.version),
     ]
 
 

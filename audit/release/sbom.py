@@ -13,7 +13,7 @@ import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
 from audit.errors import Invalid
@@ -240,10 +240,19 @@ def _written(value: Mapping[str, Any]) -> bytes:
 # --- reading one ----------------------------------------------------------------------------------
 
 
-def listed(data: bytes) -> tuple[str, list[Pin]]:
-    """Return the format of a bill (`cyclonedx` or `spdx`) and the packages that it lists.
+class Bill(NamedTuple):
+    """What a bill says: its format (`cyclonedx` or `spdx`), the packages that it lists, and which
+    versions of the product it says to be of."""
 
-    Nested components of CycloneDX count; the subject of an SPDX bill does not.
+    format: str
+    packages: list[Pin]
+    versions: list[str]
+
+
+def listed(data: bytes) -> Bill:
+    """Return what a bill says.
+
+    Nested components of CycloneDX count as packages; the subject of an SPDX bill does not.
 
     Raises:
         Invalid: the bytes are no such bill, or a package in it has no purl with a version, or
@@ -254,11 +263,15 @@ def listed(data: bytes) -> tuple[str, list[Pin]]:
     except (ValueError, RecursionError) as error:
         raise Invalid(f"is no JSON: {str(error).lower()[:200]}") from error
     if isinstance(value, dict) and value.get("bomFormat") == "CycloneDX":
-        components = _components(value)
-        return "cyclonedx", [_pin(item, item.get("purl"), "version") for item in components]
+        pins = [_pin(item, item.get("purl"), "version") for item in _components(value)]
+        meta = value.get("metadata")
+        product = meta.get("component") if isinstance(meta, dict) else None
+        products = [product] if isinstance(product, dict) else []
+        return Bill("cyclonedx", pins, _versions(products, "version"))
     if isinstance(value, dict) and str(value.get("spdxVersion", "")).startswith("SPDX-"):
-        packages = _dependencies(value)
-        return "spdx", [_pin(item, _purl_of(item), "versionInfo") for item in packages]
+        products, packages = _described(value)
+        pins = [_pin(item, _purl_of(item), "versionInfo") for item in packages]
+        return Bill("spdx", pins, _versions(products, "versionInfo"))
     raise Invalid("is neither a CycloneDX nor an SPDX document in JSON")
 
 
@@ -269,7 +282,14 @@ def _components(value: Mapping[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def _dependencies(value: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _versions(products: list[dict[str, Any]], key: str) -> list[str]:
+    return [str(item[key]) for item in products if key in item]
+
+
+def _described(
+    value: Mapping[str, Any],
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the packages that an SPDX bill is about, and the others."""
     described = {
         str(row.get("relatedSpdxElement"))
         for row in _rows(value, "relationships")
@@ -277,7 +297,9 @@ def _dependencies(value: Mapping[str, Any]) -> list[dict[str, Any]]:
     }
     named = value.get("documentDescribes")
     described |= set(map(str, named)) if isinstance(named, list) else set()
-    return [item for item in _rows(value, "packages") if item.get("SPDXID") not in described]
+    packages = _rows(value, "packages")
+    products = [item for item in packages if item.get("SPDXID") in described]
+    return products, [item for item in packages if item.get("SPDXID") not in described]
 
 
 def _rows(value: Mapping[str, Any], key: str, place: str = "") -> list[dict[str, Any]]:
@@ -306,19 +328,25 @@ def _pin(item: Mapping[str, Any], purl: object, key: str) -> Pin:
     return Pin(kind, _normal(name) if kind == "pypi" else name, version)
 
 
-def check(format_: str, data: bytes | None, found: Mapping[Pin, tuple[str, ...]]) -> Check:
-    """Ask that a bill of a format lists exactly the pinned packages, each once."""
+def check(
+    format_: str, data: bytes | None, found: Mapping[Pin, tuple[str, ...]], version: str
+) -> Check:
+    """Ask that a bill of a format is of this version, where it says of which, and lists exactly the
+    pinned packages, each once."""
     name = f"sbom_{format_}"
     step = f"make the {format_} bill again from the lock files, or leave --sbom away"
     if data is None:
         both = f"name a bill in {format_} with --sbom, too; without --sbom both are made"
         return Check(name, "failed", "there is no such bill", both)
     try:
-        said, packages = listed(data)
+        bill = listed(data)
     except Invalid as error:
         return Check(name, "failed", error.problem, step)
+    said = bill.format
     problems = [] if said == format_ else [f"the bill is of another format format=`{said}`"]
-    problems += _difference(packages, found)
+    others = [other for other in bill.versions if other != version]
+    problems += [f"the bill is of another version version=`{other:.80}`" for other in others]
+    problems += _difference(bill.packages, found)
     holds = f"lists what is pinned and no other: {count(len(found), 'package')}"
     return judged(name, problems, holds, step)
 
