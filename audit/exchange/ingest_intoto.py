@@ -286,7 +286,8 @@ def _summary(predicate: Look, statement: Look, signed: _Signed) -> Ingested:
     levels = predicate.at("verifiedLevels")
     says: Verdict = "passed" if word == "PASSED" else "failed"
     each: Outcome = "passed" if word == "PASSED" else "failed"
-    found = tuple(Check(level.text()[:NAME_CHARS_MAX], each) for level in levels.items())
+    why = "" if word == "PASSED" else word
+    found = tuple(Check(level.text()[:NAME_CHARS_MAX], each, why) for level in levels.items())
     times = tuple(_times(predicate, {"timeVerified": "verified"}))
     if not times:
         raise predicate.wrong("timeVerified is missing")

@@ -133,6 +133,12 @@ def test_what_is_said_is_believed_only_when_it_is_signed(
     assert (bare.outcome, bare.signature) == (held_back, "missing")
 
 
+def test_a_level_that_a_verifier_denies_says_why() -> None:
+    assert {(test.outcome, test.message) for test in one(summary("FAILED")).tests} == {
+        ("failed", "FAILED")
+    }
+
+
 def test_a_refused_signature_fails_whatever_is_said() -> None:
     def refuse(_: dsse.Envelope) -> str:
         raise Invalid("nobody who is trusted")
