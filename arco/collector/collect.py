@@ -25,9 +25,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from arco.capabilities import Clock, Created, K, Lister, Page, Read
+from arco.capabilities import Clock, Created, K, Lister, Page, Read, Stored
 from arco.core.canonical import decode, encode
-from arco.core.errors import Conflict, Corrupt
+from arco.core.errors import Conflict, Corrupt, Denied
 from arco.core.ids import Digest, digest
 from arco.core.keys import (
     BaseKey,
@@ -35,6 +35,7 @@ from arco.core.keys import (
     DomainManifestKey,
     DomainName,
     FloorKey,
+    GenesisKey,
     Key,
     PinKey,
     manifest_key,
@@ -69,7 +70,8 @@ class Collector:
     `collect` costs a look (4), a read of the floor, and twice a listing of the pins and a read of
     each. Where the floor rises, also a read of each version from the old one to the new one, and
     the marker's create. Then three listings of what lies below (a request for each page), a read
-    of the version at the floor where there are artifacts, and a delete for each object.
+    of the version at the floor where there are artifacts, and a delete for each object. Where the
+    store refuses what is absent, one listing more for each such read.
     """
 
     def __init__(self, stores: CollectorStores, sight: Sight, clock: Clock) -> None:
@@ -98,6 +100,21 @@ class Collector:
             await self._stores.delete.delete(key)
         return Swept(domain, before.version, after.version, manifests, artifacts, len(expired))
 
+    async def _get(self, key: PinKey | GenesisKey | DomainManifestKey) -> Stored | None:
+        """Return an object, or None when it is absent; a listing says so where it is refused.
+
+        Who may list some prefixes only, as a collector, is told 403 by S3 for what is absent. What
+        we delete depends on it, so another read that is answered would not be proof enough.
+        """
+        try:
+            return await self._read.get(key)
+        except Denied:
+            if isinstance(key, GenesisKey):
+                raise
+            if key in await keys_of(self._stores.list, type(key), key.domain):
+                raise
+            return None
+
     async def _floor(self, domain: DomainName, number: int) -> Floor:
         key = FloorKey(domain, number)
         found = await self._read.get(key)
@@ -115,7 +132,7 @@ class Collector:
         expired = []
         now_ms = self._clock.utc_ms()
         for key in await keys_of(self._stores.list, PinKey, floor.domain):
-            found = await self._read.get(key)
+            found = await self._get(key)
             if found is None:
                 continue  # another collector was faster
             pin = _read_pin(key, found.body)
@@ -128,7 +145,7 @@ class Collector:
         return held, expired
 
     async def _pinned(self, pin: Pin) -> Head | None:
-        found = await self._read.get(manifest_key(pin.domain, pin.version))
+        found = await self._get(manifest_key(pin.domain, pin.version))
         if found is None or digest(found.body) != pin.manifest_hash:
             return None
         return read_head(pin.domain, pin.version, found.body)
@@ -158,7 +175,7 @@ class Collector:
 
     async def _manifest(self, floor: Floor, version: int, expected: Digest | None = None) -> Head:
         """Return a version that is there as expected, unless a later floor than this was raised."""
-        found = await self._read.get(manifest_key(floor.domain, version))
+        found = await self._get(manifest_key(floor.domain, version))
         if found is None or expected not in (None, digest(found.body)):
             raise await self._refusal(floor, version, "is missing or differs")
         return read_head(floor.domain, version, found.body)

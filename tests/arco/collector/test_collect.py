@@ -8,11 +8,13 @@ import pytest
 
 from arco.capabilities import Created
 from arco.collector.collect import PIN_GRACE_MS, Collector, removed_root
+from arco.core.canonical import encode
 from arco.core.draft import Written
-from arco.core.errors import ArcoError, Conflict, Corrupt, Unavailable
+from arco.core.errors import ArcoError, Conflict, Corrupt, Denied, Unavailable
 from arco.core.ids import digest, make_ulid
 from arco.core.keys import DeltaKey, DomainManifestKey, FloorKey, PinKey
 from arco.core.manifest import Artifact, Head, read_head
+from arco.core.records import Floor
 from arco.publish.lease import Lease
 from arco.publish.pins import PIN_MS, Collected, Pinned, pin
 from arco.publish.sight import Seen, read_floor
@@ -170,6 +172,45 @@ def test_a_pin_of_a_void_version_does_not_say_what_lives(stage: Stage) -> None:
     assert pinning(stage, stage.newest(), void) == Collected(5)  # and the pin lies there
     run(collector(stage).collect(CATALOG, keep_versions=1))
     assert whole(stage)
+
+
+def test_a_pin_that_came_too_late_stops_nobody_who_may_list_a_part(stage: Stage) -> None:
+    lease = stage.acquire("a")
+    old = grow(stage, lease, 2)
+    grow(stage, lease, 4)
+    run(collector(stage).collect(CATALOG, keep_versions=1))
+    assert pinning(stage, old) == Collected(6)  # and the pin lies there
+    grow(stage, lease, 2)
+    stage.backend.forbidden = True  # S3, to who may list some prefixes only: 403 for what is absent
+    run(collector(stage).collect(CATALOG, keep_versions=1))
+    assert len(paths(stage, "manifests")) == 2
+
+
+def test_a_pinned_version_that_may_not_be_read_is_not_taken_for_gone(stage: Stage) -> None:
+    lease = stage.acquire("a")
+    old = grow(stage, lease, 2)
+    assert isinstance(pinning(stage, old), Pinned)
+    grow(stage, lease, 4)
+    # as where the pin was created after the first look, and before the marker
+    stage.put(FloorKey(CATALOG, 1), raised_over(stage, 6))
+    path = DomainManifestKey(CATALOG, 2).path
+    stage.backend.fault = lambda op, at: "denied" if op == "get" and at.endswith(path) else ""
+    with pytest.raises(Denied):
+        run(collector(stage).collect(CATALOG, keep_versions=1))
+    assert stage.backend.requests["delete"] == 0
+
+
+def raised_over(stage: Stage, version: int) -> bytes:
+    """Return the marker of a collector that raised the floor and died."""
+    made = Floor(
+        domain=CATALOG,
+        number=1,
+        version=version,
+        manifest_hash=digest(stage.raw(DomainManifestKey(CATALOG, version))),
+        removed_root=removed_root(()),
+        raised_at_ms=0,
+    )
+    return encode(made)
 
 
 def test_two_collectors_at_once_agree(stage: Stage) -> None:
