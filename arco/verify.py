@@ -314,8 +314,8 @@ class Verifier:
         """Return what is read, or None when it is absent, which some stores tell by a refusal."""
         try:
             return await reading
-        except Denied:
-            if not self._refuses:
+        except Denied as refused:
+            if not (self._refuses and refused.hides_absence):
                 raise
             self._refused.add(key.path)
             return None

@@ -409,6 +409,7 @@ def _refusal(error: OSError, path: str) -> ArcoError:
         return Denied(
             f"the disk refused: {told}",
             next_step="check who owns the folder of the store, and how it is mounted",
+            hides_absence=False,
         )
     if error.errno in _FULL:
         return Unavailable(

@@ -66,6 +66,13 @@ REASON_MAX = 200
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w+)</Code>|\(code: (\w+)\)|\"reason\": ?\"(\w+)\"")
 _DENIED = frozenset(("401", "403", "AccessDenied", "ExpiredToken", "InvalidToken"))
+_OF_CREDENTIAL = frozenset(
+    (
+        *("400", "401", "ExpiredToken", "InvalidToken", "AuthenticationFailed"),
+        *("RequestTimeTooSkewed", "InvalidAccessKeyId", "SignatureDoesNotMatch"),
+    )
+)
+"""Refusals of who asks, whatever is asked for; for what is absent a store says `AccessDenied`."""
 _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "bucket does not exist")
 _TAKEN = "BlobAlreadyExists"
 """The one 409 that says that a name is taken (Azure); S3 says 412, and 409 when it lost track."""
@@ -318,6 +325,7 @@ def _refusal(error: Exception, path: str) -> ArcoError:
         return Denied(
             f"the store refused the credential: {told}",
             next_step="check the credential, its policy (`arco iam`) and this machine's clock",
+            hides_absence=not {status, code} & _OF_CREDENTIAL,
         )
     unfit = isinstance(error, ValueError | NotImplementedError) or _MISPLACED in str(error)
     if unfit or (status[:1] in ("3", "4") and status not in _UNKNOWN):

@@ -40,9 +40,17 @@ class Invalid(ArcoError):  # noqa: N818
 
 
 class Denied(Invalid):
-    """The credential in use may not do this, or is wrong or expired; nothing happened."""
+    """The credential in use may not do this, or is wrong or expired; nothing happened.
+
+    `hides_absence` says whether a store may have answered so because nothing is there; where it
+    cannot, the refusal must never be taken for absence.
+    """
 
     next_step_default = "check the credential and its policy (`arco iam` prints what a role needs)"
+
+    def __init__(self, problem: str, *, next_step: str = "", hides_absence: bool = True) -> None:
+        super().__init__(problem, next_step=next_step)
+        self.hides_absence = hides_absence
 
 
 class Corrupt(ArcoError):  # noqa: N818

@@ -137,7 +137,9 @@ async def _is_there(read: Read[Key], key: Key) -> bool:
     """
     try:
         return await read.get(key) is not None
-    except Denied:
+    except Denied as refused:
+        if not refused.hides_absence:
+            raise
         return False
 
 

@@ -4,7 +4,8 @@ Numbers are contiguous from wherever one may start, so that steps that double fi
 absent, and bisecting finds the last that is there: about 2 log2(distance) + 1 requests, one when
 nothing is newer. *Absent* is 404, or 403 where the same credential can read number 0 afterwards,
 which is always there: real stores answer 403 to those who may not list, and to a credential that
-has expired a moment ago.
+has expired a moment ago. A refusal that says by itself that it is none of absence (a file that may
+not be read, an expired token) is passed on: what it is about may be there.
 """
 
 from __future__ import annotations
@@ -29,11 +30,14 @@ class Numbered(Generic[K]):
     async def ask(self, number: int) -> Stored | None:
         """Return the object, or None when it is absent or refused. One request.
 
-        Whoever relies on an absence calls `confirm` before it acts.
+        Whoever relies on an absence calls `confirm` before it acts. Raises `Denied` for a refusal
+        that cannot mean absence.
         """
         try:
             found = await self._read.get(self._key_of(number))
         except Denied as refused:
+            if not refused.hides_absence:
+                raise
             self._doubt = refused
             return None
         self._doubt = None

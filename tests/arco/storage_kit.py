@@ -96,7 +96,7 @@ class ClockTasks:
 
 
 Fault = Callable[[str, str], str]
-"""Given an operation and a path: "" or one of `before after twice late denied`."""
+"""Given an operation and a path: "" or one of `before after twice late denied unreadable`."""
 
 
 class FaultyBackend:
@@ -104,8 +104,8 @@ class FaultyBackend:
 
     `before`: unavailable, nothing happened. `after`: it happened, the reply is lost. `late`:
     unavailable, and it happens at the next `land()`. `twice`: a library below asked again, and the
-    second answer is heard. `denied`: refused. `forbidden`: refused where it is absent, as real
-    stores answer those who may not list.
+    second answer is heard. `denied`: refused. `unreadable`: refused, and not because it is absent.
+    `forbidden`: refused where it is absent, as real stores answer those who may not list.
     """
 
     def __init__(self, inner: MemoryBackend | None = None) -> None:
@@ -130,6 +130,8 @@ class FaultyBackend:
                 raise Unavailable(f"injected: operation=`{operation}`")
             case "denied":
                 raise Denied(f"injected: operation=`{operation}`")
+            case "unreadable":
+                raise Denied(f"injected: operation=`{operation}`", hides_absence=False)
             case "after":
                 await work()
                 raise Unavailable(f"injected, and done: operation=`{operation}`")

@@ -284,6 +284,15 @@ def test_no_workspace_and_no_answer_are_errors_and_not_findings(stage: Stage) ->
             verify(stage)
 
 
+def test_what_may_not_be_read_is_no_finding_where_absence_is_told_by_a_refusal(
+    stage: Stage,
+) -> None:
+    stage.backend.forbidden = True
+    stage.backend.fault = lambda op, path: "unreadable" if "state" in path else ""
+    with pytest.raises(Denied):
+        verify(stage)
+
+
 def test_what_is_lost_is_found_where_absence_is_told_by_a_refusal(stage: Stage) -> None:
     lost = (artifact_of(stage, 6), LockKey(CATALOG), DomainHintKey(CATALOG))
     for key in lost:

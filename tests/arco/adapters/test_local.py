@@ -279,6 +279,7 @@ def check_whole(root: Path, operation: str, told: object, kind: type[ArcoError])
         assert "`" in told.problem
     if isinstance(told, Denied):
         assert found == before
+        assert not told.hides_absence
     if not isinstance(told, ArcoError):
         assert found == after
     assert len(names_below(root)) <= len(found) + 1, "staged once, and left at most once"

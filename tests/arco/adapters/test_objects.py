@@ -94,6 +94,28 @@ def test_a_refusal_is_told_apart(wire: Wire, cloud: str, status: int, code: str,
     assert run(kinds(connected(cloud, wire.url))) == expected
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "hides"),
+    [
+        (403, "AccessDenied", True),
+        (403, "", True),
+        (403, "RequestTimeTooSkewed", False),
+        (403, "InvalidAccessKeyId", False),
+        (403, "SignatureDoesNotMatch", False),
+        (403, "AuthenticationFailed", False),
+        (401, "AccessDenied", False),
+        (400, "ExpiredToken", False),
+    ],
+)
+def test_a_refusal_of_who_asks_is_told_from_one_that_may_hide_absence(
+    wire: Wire, cloud: str, status: int, code: str, hides: bool
+) -> None:
+    wire.script = says(status, code)
+    with pytest.raises(Denied) as refused:
+        run(connected(cloud, wire.url).get("x"))
+    assert refused.value.hides_absence is hides
+
+
 def test_a_write_is_sent_once_and_a_read_again(wire: Wire, cloud: str) -> None:
     """A write sent again would be told "exists" or "changed" of its own bytes."""
     backend = connected(cloud, wire.url)

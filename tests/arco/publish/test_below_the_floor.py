@@ -12,7 +12,7 @@ import pytest
 from arco.core.draft import Written
 from arco.core.errors import Conflict, Denied, Invalid, Unavailable
 from arco.core.ids import Ulid
-from arco.core.keys import DeltaKey, DomainManifestKey
+from arco.core.keys import DeltaKey, DomainManifestKey, FloorKey, Key
 from arco.core.manifest import Artifact
 from arco.publish.lease import Lease, PublishPermit
 from arco.publish.pins import Collected, Pinned, pin
@@ -104,6 +104,20 @@ def test_a_credential_that_expires_in_a_look_gives_no_old_answer(stage: Stage, p
     assert (found.head, found.floor_number) == (seen.head, 4)
 
 
+def unreadable(stage: Stage, key: Key) -> None:
+    """Let one object be there for everybody but this process, as by the rights of its file."""
+    stage.backend.fault = lambda op, path: (
+        "unreadable" if op == "get" and path.endswith(key.path) else ""
+    )
+
+
+def test_a_version_that_may_not_be_read_is_not_absent(stage: Stage) -> None:
+    grow(stage, stage.acquire("a"), 3)
+    unreadable(stage, slot(3))
+    with pytest.raises(Denied):
+        stage.newest()
+
+
 # --- publishing ---------------------------------------------------------------------------------
 
 
@@ -117,6 +131,15 @@ def test_a_writer_that_sleeps_past_its_artifact_has_lost(stage: Stage) -> None:
     for forbidden in (False, True):
         stage.backend.forbidden = forbidden
         assert run(stage.publisher.publish(permit, stage.draft(**written))) == Lost(1)
+
+
+def test_a_floor_that_may_not_be_read_is_not_absent(stage: Stage) -> None:
+    lease = stage.acquire("a")
+    issued = permits(stage, lease, 5)
+    collect(stage)
+    unreadable(stage, FloorKey(CATALOG, 1))
+    with pytest.raises(Unavailable, match="the floor could not be read"):  # it landed, and is void
+        run(stage.publisher.publish(issued[1], stage.draft()))
 
 
 def test_an_artifact_that_may_not_be_looked_at_is_refused(stage: Stage) -> None:

@@ -209,6 +209,15 @@ def test_a_root_that_is_gone_is_not_made_anew_over_what_it_began() -> None:
     assert names(stage.backend) == before
 
 
+def test_a_root_that_may_not_be_read_is_not_made_anew() -> None:
+    stage = Stage()
+    stage.backend.requests.clear()
+    stage.backend.fault = lambda op, path: "unreadable" if op == "get" else ""
+    with pytest.raises(Denied):
+        run(initialise(stage.storage.initialiser(), WORKSPACE, stage.clock, stage.chance))
+    assert stage.backend.requests["create"] == 0
+
+
 def test_a_root_that_another_makes_meanwhile_is_not_gone() -> None:
     backend = FaultyBackend()
     asked: list[str] = []
