@@ -73,6 +73,8 @@ _OF_CREDENTIAL = frozenset(
     )
 )
 """Refusals of who asks, whatever is asked for; for what is absent a store says `AccessDenied`."""
+_OF_KEY = "kms:"
+"""What may be read and not be decrypted is there; S3 names the action that was refused."""
 _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "bucket does not exist")
 _TAKEN = "BlobAlreadyExists"
 """The one 409 that says that a name is taken (Azure); S3 says 412, and 409 when it lost track."""
@@ -180,7 +182,7 @@ class ObjectsBackend:
                 if status == "409" and code != _TAKEN:
                     raise _refusal(error, path) from None
                 return Exists()
-            return Created(self._version(done, path))
+            return Created(self._version(done, path, written=True))
 
     async def update(self, path: str, body: bytes, expected: StoreVersion) -> Updated | Changed:
         """Write over the expected version. One request, sent once."""
@@ -193,7 +195,7 @@ class ObjectsBackend:
             except (FileNotFoundError, PreconditionError) as error:
                 _check_bucket(error, path)
                 return Changed()
-            return Updated(self._version(done, path))
+            return Updated(self._version(done, path, written=True))
 
     async def replace(self, path: str, body: bytes) -> None:
         """Write whatever stands there. One request, sent once."""
@@ -238,10 +240,12 @@ class ObjectsBackend:
         with _object(path):
             return await obstore.sign_async(self._reads, "GET", path, timedelta(seconds=expires_s))
 
-    def _version(self, said: Any, path: str) -> StoreVersion:
+    def _version(self, said: Any, path: str, *, written: bool = False) -> StoreVersion:
+        """Return the version that an answer names; what was `written` has landed without one."""
         version = said["version" if self._numbered else "e_tag"]
         if not version:
-            raise Invalid(
+            kind = Unavailable if written else Invalid
+            raise kind(
                 f"the store names no version: path=`{path}`",
                 next_step="use a store that answers with ETags; this one cannot compare and swap",
             )
@@ -325,7 +329,7 @@ def _refusal(error: Exception, path: str) -> ArcoError:
         return Denied(
             f"the store refused the credential: {told}",
             next_step="check the credential, its policy (`arco iam`) and this machine's clock",
-            hides_absence=not {status, code} & _OF_CREDENTIAL,
+            hides_absence=not {status, code} & _OF_CREDENTIAL and _OF_KEY not in str(error),
         )
     unfit = isinstance(error, ValueError | NotImplementedError) or _MISPLACED in str(error)
     if unfit or (status[:1] in ("3", "4") and status not in _UNKNOWN):

@@ -116,6 +116,15 @@ def test_a_refusal_of_who_asks_is_told_from_one_that_may_hide_absence(
     assert refused.value.hides_absence is hides
 
 
+def test_what_may_not_be_decrypted_is_there(wire: Wire, cloud: str) -> None:
+    body = b"<Error><Code>AccessDenied</Code><Message>User: arn:aws:iam::1:role/c is not authorized"
+    body += b" to perform: kms:Decrypt on this resource</Message></Error>"
+    wire.script = lambda _, __: Answer(403, body)
+    with pytest.raises(Denied) as refused:
+        run(connected(cloud, wire.url).get("x"))
+    assert not refused.value.hides_absence
+
+
 def test_a_write_is_sent_once_and_a_read_again(wire: Wire, cloud: str) -> None:
     """A write sent again would be told "exists" or "changed" of its own bytes."""
     backend = connected(cloud, wire.url)
@@ -300,6 +309,14 @@ def test_gcs_versions_are_generations_and_not_tags(wire: Wire) -> None:
     assert run(backend.get("x")) == Stored(TEN, StoreVersion("1"))
     assert run(backend.head("x")) == ObjectMeta(10, StoreVersion("1"))
     assert run(backend.get("x")) != Stored(TEN, StoreVersion('"1"'))
+
+
+def test_what_gcs_wrote_without_a_generation_is_not_called_refused(wire: Wire) -> None:
+    wire.script = lambda _, __: Answer(200, b"", {"ETag": '"tag"'})
+    backend = connected("gs", wire.url)
+    for write in (backend.create("x", TEN), backend.update("x", TEN, StoreVersion("1"))):
+        with pytest.raises(Unavailable, match="names no version"):
+            run(write)
 
 
 def test_gcs_deletes_of_what_is_absent_are_no_error(wire: Wire) -> None:
