@@ -69,9 +69,10 @@ class Collector:
 
     `collect` costs a look (4), a read of the floor, and twice a listing of the pins and a read of
     each. Where the floor rises, also a read of each version from the old one to the new one, and
-    the marker's create. Then three listings of what lies below (a request for each page), a read
-    of the version at the floor where there are artifacts, and a delete for each object. Where the
-    store refuses what is absent, one listing more for each such read.
+    the marker's create; where it does not, a create of the marker that is there, so that it is
+    durable before anything goes. Then three listings of what lies below (a request for each page),
+    a read of the version at the floor where there are artifacts, and a delete for each object.
+    Where the store refuses what is absent, one listing more for each such read.
     """
 
     def __init__(self, stores: CollectorStores, sight: Sight, clock: Clock) -> None:
@@ -91,6 +92,8 @@ class Collector:
         after = before
         if wanted > before.version:
             after = await self._raise_floor(before, wanted)
+        elif before.number:  # whoever created the marker may have died before it was durable
+            await self._stores.create.create(FloorKey(domain, before.number), encode(before))
         held, expired = await self._pins(after)
         limit = min([after.version, *held])
         manifests = await self._delete_manifests(domain, limit)

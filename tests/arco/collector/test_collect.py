@@ -90,7 +90,28 @@ def test_again_there_is_nothing_to_do(stage: Stage) -> None:
     swept = run(collector(stage).collect(CATALOG, keep_versions=2))
     assert (swept.manifests, swept.artifacts, swept.floor_after) == (0, 0, 4)
     assert stage.backend.requests["delete"] == 0
-    assert stage.backend.requests["create"] == 0
+    assert stage.backend.requests["create"] == 1  # the marker that is there
+
+
+def test_a_marker_that_another_made_is_durable_before_anything_goes(stage: Stage) -> None:
+    grow(stage, stage.acquire("a"), 6)
+
+    def dies(op: str, path: str) -> str:
+        return "before" if op == "delete" else ""
+
+    stage.backend.fault = dies
+    with pytest.raises(Unavailable):
+        run(collector(stage).collect(CATALOG, keep_versions=2))
+    asked: list[tuple[str, str]] = []
+
+    def note(op: str, path: str) -> str:
+        asked.append((op, path))
+        return ""
+
+    stage.backend.fault = note
+    assert run(collector(stage).collect(CATALOG, keep_versions=2)).manifests == 4
+    changes = [(op, path) for op, path in asked if op in ("create", "delete")]
+    assert changes[0] == ("create", WORKSPACE.locate(FloorKey(CATALOG, 1)))
 
 
 def pinning(stage: Stage, seen: Seen, head: Head | None = None) -> Pinned | Collected:
