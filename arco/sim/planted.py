@@ -437,7 +437,7 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "pin-after-floor-check",
         "the floor is asked for before a version is pinned instead of after",
-        600,
+        1_500,
         ((readers, "pin", _pin_before_the_look),),
         forced=KEEPING,
     ),
