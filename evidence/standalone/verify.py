@@ -4185,9 +4185,10 @@ follow from it. It comes from the verifying side, never from a bundle. Pure func
 from __future__ import annotations
 
 import base64
+import re
 import tomllib
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -4328,36 +4329,59 @@ def _is_hex(text: str, size: int) -> bool:
 
 _LOOK_ALIKES = str.maketrans(
     "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u0501\u051b\u051d\u04bb\u0432\u043a"
-    "\u043c\u043d\u0442\u03b1\u03b5\u03b9\u03ba\u03bd\u03bf\u03c1\u03c4\u03c5\u03c7\u0131",
-    "aeopcyxijsdqwhbkmhtaeikvoptuxi",
+    "\u043c\u043d\u0442\u03b1\u03b5\u03b9\u03ba\u03bd\u03bf\u03c1\u03c4\u03c5\u03c7\u0131"
+    "\u0251\u0261\u0475\u0570\u0578\u057d\u0585",
+    "aeopcyxijsdqwhbkmhtaeikvoptuxiagvhnuo",
 )
 """Letters of other scripts that are drawn as a Latin one, small ones; what they are drawn as."""
+_STROKES = str.maketrans("I1|0", "lllO")
+"""What is drawn as another letter in this case alone; what it is drawn as."""
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+"""What is drawn as nothing and counts as printable: Default_Ignorable_Code_Point, and an empty
+pattern of Braille. Source: Unicode, DerivedCoreProperties.txt"""
 
 
 def _check_names(roster: Roster, place: str) -> None:
     """People are counted by their names and roles found by theirs, so each has one spelling."""
-    for where, name in _names(roster):
-        if unicodedata.normalize("NFC", " ".join(name.split())) != name or not name.isprintable():
+    people = [(f"key[{number}].person", key.person) for number, key in enumerate(roster.key)]
+    roles = list(_roles(roster))
+    ids = [(f"key[{number}]", key.id) for number, key in enumerate(roster.key)]
+    for where, name in (*ids, *people, *roles):
+        one_spelling = unicodedata.normalize("NFC", " ".join(name.split())) == name
+        if not one_spelling or not name.isprintable() or _UNSEEN.search(name):
             raise Malformed(f"{place} {where}", "has odd spaces, or letters that do not show")
-    people: dict[str, str] = {}
-    for number, key in enumerate(roster.key):
-        other = people.setdefault(_drawn(key.person), key.person)
-        if other != key.person:
-            problem = "looks like another person of this file, and is spelled otherwise"
-            raise Malformed(f"{place} key[{number}].person", problem)
+    _refuse_alike(people, "person", place)
+    _refuse_alike(roles, "role", place)
 
 
-def _names(roster: Roster) -> Iterator[tuple[str, str]]:
+def _roles(roster: Roster) -> Iterator[tuple[str, str]]:
     for number, key in enumerate(roster.key):
-        yield from ((f"key[{number}]", name) for name in (key.id, key.person, *key.roles))
+        yield from ((f"key[{number}].roles", name) for name in key.roles)
     yield from (("waive", name) for name in roster.waive)
     yield from (("threshold", rule.role) for rule in roster.threshold)
     yield from (("separate", name) for rule in roster.separate for name in rule.roles)
 
 
-def _drawn(name: str) -> str:
-    """What a name looks like on a screen, as far as its letters are known to be drawn alike."""
-    return unicodedata.normalize("NFKC", name).casefold().translate(_LOOK_ALIKES)
+def _refuse_alike(names: Iterable[tuple[str, str]], noun: str, place: str) -> None:
+    """A person who looks like another is counted twice; a rule about such a role rules nobody."""
+    known: dict[str, str] = {}
+    for where, name in names:
+        for shape in _drawn(name):
+            if known.setdefault(shape, name) != name:
+                problem = f"looks like another {noun} of this file, and is spelled otherwise"
+                raise Malformed(f"{place} {where}", problem)
+
+
+def _drawn(name: str) -> tuple[str, str]:
+    """What a name looks like on a screen, as far as its letters are known to be drawn alike: in
+    any case, and as it is written."""
+    plain = unicodedata.normalize("NFKC", name)
+    return (
+        plain.casefold().translate(_LOOK_ALIKES),
+        plain.translate(_STROKES).casefold().translate(_LOOK_ALIKES),
+    )
 
 
 def _material(key: Key) -> bytes:

@@ -48,6 +48,15 @@ def trust_of(*tables: str) -> Roster:
         "Ada\ufeff",
         "Ada\0",
         "Ade\u0301",
+        "Ada\u034f",
+        "Ada\u115f",
+        "Ada\u17b4",
+        "Ada\u180b",
+        "Ada\u2800",
+        "Ada\u3164",
+        "Ada\ufe0f",
+        "Ada\uffa0",
+        "Ada\U000e0100",
     ],
 )
 def test_a_name_has_letters_that_show(other: str) -> None:
@@ -65,8 +74,44 @@ def test_people_who_look_alike_are_not_two(other: str) -> None:
         trust_of(entry(), entry(other))
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Alice", "AIice"),
+        ("Alice", "A1ice"),
+        ("Ian", "lan"),
+        ("ALICE", "AlICE"),
+        ("Bill 10", "Bill IO"),
+        ("Bob", "B\u0585b"),
+        ("Ada", "Ad\u0251"),
+    ],
+)
+def test_letters_and_digits_that_look_alike_make_no_second_person(one: str, other: str) -> None:
+    with pytest.raises(Malformed, match="looks like another person"):
+        trust_of(entry(one), entry(other))
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        '[[threshold]]\nrole = "\u0405RE"\npeople = 2\n',
+        '[[threshold]]\nrole = "sre"\npeople = 2\n',
+        '[[separate]]\nroles = ["runner", "SR\u0415"]\n',
+    ],
+)
+def test_a_rule_about_a_role_that_only_looks_like_one_is_refused(table: str) -> None:
+    with pytest.raises(Malformed, match="looks like another role"):
+        trust_of(entry(), table)
+
+
+def test_roles_of_two_keys_do_not_look_alike() -> None:
+    with pytest.raises(Malformed, match="looks like another role"):
+        trust_of(entry(), entry("Bob", roles=["SR\u0415"]))
+
+
 def test_people_who_do_not_look_alike_are_two() -> None:
     names = ("Ada", "Ada B", "Bob", "Zo\u00eb", "Zoe", "\u0411\u043e\u0440\u0438\u0441")
+    names += ("Neil", "Nell", "Ada 1", "Ada 2")
     assert len(trust_of(*map(entry, names)).key) == len(names)
 
 
