@@ -19,7 +19,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response, S
 from starlette.routing import Route
 
 from audit import __version__
-from audit.board import pages
+from audit.board import handed, pages
 from audit.board.guard import Guard, Refused
 from audit.board.office import NOTE_CHARS_MAX, Changed, Office, View
 from audit.board.session import Session, Shown, same
@@ -177,7 +177,8 @@ class _Board:
         if path not in pages.evidence_paths(view.book.sealed.run):
             raise Refused(404, "no log and no kept file of this run is called so")
         headers = {"content-security-policy": pages.DOCUMENT_POLICY}
-        return _streamed(Folder(str(view.book.run)), path, headers, "text/plain; charset=utf-8")
+        blocks = handed.sealed(Folder(str(view.book.run)), view.book.sealed.run, path)
+        return _streamed(blocks, headers, "text/plain; charset=utf-8")
 
     def attached(self, request: Request) -> Response:
         """Hand out a file that somebody brought, to be saved: nobody vouches for it yet."""
@@ -194,8 +195,8 @@ class _Board:
             "content-security-policy": pages.DOCUMENT_POLICY,
             "content-disposition": _attachment(named[-1]),
         }
-        place = f"{layout.ATTACHED}/{digest}"
-        return _streamed(view.book.layer, place, headers, "application/octet-stream")
+        blocks = handed.attached(view.book.layer, digest)
+        return _streamed(blocks, headers, "application/octet-stream")
 
     # --- signing ----------------------------------------------------------------------------------
 
@@ -352,13 +353,5 @@ def _attachment(name: str) -> str:
     return f"attachment; filename*=UTF-8''{quote(last.encode('utf-8', 'replace'), safe='')}"
 
 
-def _streamed(source: Folder, path: str, headers: Mapping[str, str], kind: str) -> Response:
-    """A file in blocks; one that cannot be opened is refused before anything is sent."""
-    blocks = source.blocks(path)
-    first = next(blocks, b"")
-
-    def every() -> Iterator[bytes]:
-        yield first
-        yield from blocks
-
-    return StreamingResponse(every(), headers={**headers, "content-type": kind})
+def _streamed(blocks: Iterator[bytes], headers: Mapping[str, str], kind: str) -> Response:
+    return StreamingResponse(blocks, headers={**headers, "content-type": kind})

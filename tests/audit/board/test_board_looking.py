@@ -135,6 +135,26 @@ def test_an_artifact_that_waits_can_be_looked_at(board: Board) -> None:
     assert board.get("/attached/" + "0" * 64).status_code == 404
 
 
+def test_an_artifact_is_handed_out_as_its_digest_says_or_not_at_all(board: Board) -> None:
+    assert board.desk.attach(text="what they would approve\n").code == 0
+    digest = chain.sha256(b"what they would approve\n")
+    kept = board.desk.layer / "attached" / digest
+    kept.write_bytes(b"something harmless to look at\n")
+    answer = board.get(f"/attached/{digest}")
+    assert answer.status_code == 500
+    assert b"harmless" not in answer.content
+    assert "was changed" in answer.text
+
+
+def test_a_log_is_handed_out_as_it_was_sealed_or_not_at_all(board: Board) -> None:
+    log = board.desk.run / "command-logs/hello.log"
+    log.write_bytes(b"x" * log.stat().st_size)
+    answer = board.get("/file/command-logs/hello.log")
+    assert answer.status_code == 500
+    assert b"xxxx" not in answer.content
+    assert "is not what was sealed" in answer.text
+
+
 def test_what_changed_since(board: Board) -> None:
     assert "have not approved this run" in board.get("/changes").text
     assert "You approved no earlier run" in board.get("/changes").text
