@@ -166,7 +166,11 @@ def _weighed(
 
 
 def _unpacked(path: Path, into: Path) -> Path:
-    """Unpack a bundle with the `data` filter, which refuses links out, devices and `..`."""
+    """Unpack a bundle, and return the folder of its run.
+
+    Files and folders are all that a bundle has. Links are refused before anything is written: in
+    many versions of Python some lead past the `data` filter (CVE-2025-4517).
+    """
     try:
         with tarfile.open(path) as packed:
             size = 0
@@ -175,6 +179,12 @@ def _unpacked(path: Path, into: Path) -> Path:
                 if size > UNPACKED_BYTES_MAX:
                     raise Invalid(
                         f"unpacks to more than bytes=`{UNPACKED_BYTES_MAX}`", place=str(path)
+                    )
+                if not (member.isreg() or member.isdir()):
+                    raise Invalid(
+                        f"holds what is no plain file entry=`{member.name:.80}`",
+                        place=str(path),
+                        next_step="ask whoever packed it for a pack without links",
                     )
                 packed.extract(member, into, filter="data")
     except Invalid:
@@ -185,4 +195,17 @@ def _unpacked(path: Path, into: Path) -> Path:
             place=str(path),
             next_step="name the folder of a run, or a .tar.gz of one",
         ) from error
-    return next(iter(sorted(plan.parent for plan in into.rglob(layout.PLAN))), into)
+    return _only_run(path, into)
+
+
+def _only_run(path: Path, into: Path) -> Path:
+    """Return the folder of the run in a package: a good one vouches for no other beside it."""
+    runs = sorted(plan.parent for plan in into.rglob(layout.PLAN))
+    beside = [run for run in runs if not run.is_relative_to(runs[0])]  # kept files lie below
+    if beside:
+        raise Invalid(
+            f"holds more than one run, such as run=`{beside[0].relative_to(into)}`",
+            place=str(path),
+            next_step="unpack it, and name the folder of the run that you mean",
+        )
+    return runs[0] if runs else into

@@ -288,6 +288,58 @@ def test_a_damaged_package_is_refused(call: Any, toy: Path, tmp_path: Path) -> N
             assert said.code in (0, 2, 3), said.err
 
 
+def test_a_package_with_links_writes_nothing_outside(call: Any, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    packed = tmp_path / "bundle.tar"
+    with tarfile.open(packed, "w") as pack:
+        _lead_out(pack, outside / "written")
+    text = refused(call("verify", packed))
+    assert "no plain file" in text
+    assert list(outside.iterdir()) == []
+
+
+def _lead_out(pack: tarfile.TarFile, target: Path) -> None:
+    """Links so long that many versions of Python no longer see where they lead (CVE-2025-4517)."""
+    folder, links, path = "d" * 247, "abcdefghijklmnop", ""
+    for name in links:
+        _add(pack, f"{path}{folder}", tarfile.DIRTYPE)
+        _add(pack, f"{path}{name}", tarfile.SYMTYPE, folder)
+        path += f"{folder}/"
+    last = "/".join(links) + "/" + "l" * 254
+    _add(pack, last, tarfile.SYMTYPE, "../" * len(links))
+    _add(pack, "out", tarfile.SYMTYPE, f"{last}{'/..' * 8}{target.parent}")
+    _add(pack, f"out/{target.name}")
+
+
+def _add(pack: tarfile.TarFile, name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> None:
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.linkname, entry.mode = kind, link, 0o755
+    pack.addfile(entry)
+
+
+def test_a_package_with_a_link_of_any_kind_is_refused(call: Any, toy: Path, tmp_path: Path) -> None:
+    call("run", "--repo", toy)
+    for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE):
+        packed = tmp_path / "bundle.tar"
+        with tarfile.open(packed, "w") as pack:
+            pack.add(folder_of(toy), "bundle")
+            _add(pack, "bundle/more", kind, "plan.json")
+        assert "no plain file entry=`bundle/more`" in refused(call("verify", packed))
+
+
+def test_a_good_run_in_a_package_does_not_vouch_for_another(
+    call: Any, toy: Path, tmp_path: Path
+) -> None:
+    call("run", "--repo", toy)
+    packed = tmp_path / "v1.2.3.evidence.tar"
+    with tarfile.open(packed, "w") as pack:
+        pack.add(folder_of(toy), "a")
+        (folder_of(toy) / layout.REPORT).write_text("all is well\n")
+        pack.add(folder_of(toy), "v1.2.3/bundle")
+    assert "holds more than one run" in refused(call("verify", packed))
+
+
 # --- runs beside, around and inside each other ----------------------------------------------------
 
 
