@@ -79,13 +79,20 @@ def root_of(folder: Path) -> Path:
     return start
 
 
-def require_root(text: str) -> None:
-    """Refuse a value of `--expect-root` that no run can have. Raises `Invalid`."""
-    if text and not _ROOT.fullmatch(text):
+def root(text: str | None) -> str:
+    """Return the value of `--expect-root`, empty where it was not given.
+
+    One that is given and empty is refused: it comes from a variable that nobody set.
+
+    Raises:
+        Invalid: no run can have that root.
+    """
+    if text is not None and not _ROOT.fullmatch(text):
         raise Invalid(
             f"a root has 64 hex digits expect_root=`{text[:80]}`",
             next_step="copy it from the output of the run, or from its checkpoint's plan-root line",
         )
+    return text or ""
 
 
 def run_folder(repo: Path, definition: Path | None, name: str) -> Path:

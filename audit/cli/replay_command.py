@@ -42,7 +42,7 @@ WORDS = {"same": "same", "differs": "DIFFERS", "not_compared": "not compared"}
 )
 @click.option(
     "--expect-root",
-    default="",
+    default=None,
     metavar="HEX",
     help="The final root as you know it from elsewhere; without it a run sealed anew could pass.",
 )
@@ -59,7 +59,7 @@ def command(
     as_json: bool,
     nonce: str,
     sample: int | None,
-    expect_root: str,
+    expect_root: str | None,
     out: Path | None,
 ) -> int:
     """Run some cells of a sealed run again, and compare with what was sealed.
@@ -79,8 +79,8 @@ def command(
 
     folder = options.run_folder(repo, None, run)
     _outside(folder, out)
-    options.require_root(expect_root)
-    drawn = replay.draw(folder, replay_draw.nonce_of(nonce), sample, expect_root)
+    root = options.root(expect_root)
+    drawn = replay.draw(folder, replay_draw.nonce_of(nonce), sample, root)
     if not as_json:
         _say_choice(drawn)
     cells, utc = _run(drawn, repo, as_json)

@@ -28,7 +28,7 @@ UNPACKED_BYTES_MAX = 64 << 30
 @options.json
 @click.option(
     "--expect-root",
-    default="",
+    default=None,
     metavar="HEX",
     help="A root that you know from elsewhere, such as the log of the CI job that ran the audit.",
 )
@@ -58,7 +58,7 @@ def command(
     run: str,
     repo: Path,
     as_json: bool,
-    expect_root: str,
+    expect_root: str | None,
     as_of: str,
     trust: Path | None,
     sign_off: Path | None,
@@ -76,15 +76,15 @@ def command(
       arco-audit verify release_evidence/1.0/head --expect-root 5e88…
       arco-audit verify --trust ~/trust/arco.toml --expect-log ~/trust/log.checkpoint
     """
-    options.require_root(expect_root)
+    root = options.root(expect_root)
     at = signing.instant(as_of) if as_of else ""
     kept = _kept(expect_log, trust) if expect_log else b""
     if os.path.isfile(run):  # pathlib raises where a name is too long
         with tempfile.TemporaryDirectory(prefix="arco-audit-") as place:
             folder = _unpacked(Path(run), Path(place))
-            return _verify(folder, expect_root, as_json, trust, sign_off, at, kept, packed=run)
+            return _verify(folder, root, as_json, trust, sign_off, at, kept, packed=run)
     folder = options.run_folder(repo, None, run)
-    return _verify(folder, expect_root, as_json, trust, sign_off, at, kept)
+    return _verify(folder, root, as_json, trust, sign_off, at, kept)
 
 
 def _kept(path: Path, trust: Path | None) -> bytes:

@@ -340,6 +340,15 @@ def test_a_good_run_in_a_package_does_not_vouch_for_another(
     assert "holds more than one run" in refused(call("verify", packed))
 
 
+@pytest.mark.parametrize("words", [["verify"], ["replay", "--nonce", "x"]])
+def test_a_root_that_was_left_empty_is_not_one_that_nobody_asked_for(
+    call: Any, toy: Path, words: list[str]
+) -> None:
+    call("run", "--repo", toy)
+    said = call(*words, folder_of(toy), "--repo", toy, "--expect-root", "")
+    assert "64 hex digits" in refused(said)
+
+
 # --- runs beside, around and inside each other ----------------------------------------------------
 
 
