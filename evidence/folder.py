@@ -82,8 +82,7 @@ class Folder:
         Opened without following a link and without waiting for a pipe's other end, so that one
         look at what was opened tells whether it is a regular file.
         """
-        parts = name.split("/")
-        if not {"", ".", ".."}.isdisjoint(parts):
+        if not layout.is_below(name):
             raise Malformed(name, "is not a path below the bundle")
         path = f"{self.root}/{name}"
         try:

@@ -83,7 +83,13 @@ def cell_of(path: str) -> str:
 def may_be_withheld(path: str) -> bool:
     """Whether a file that is no log can be taken out of a bundle that still verifies."""
     folder = path.partition("/")[0]
-    return path == REPORT or (folder in (ARTIFACTS, DOCUMENTS) and not path.endswith(TRACKER))
+    kept = folder in (ARTIFACTS, DOCUMENTS) and not path.endswith(TRACKER)
+    return path == REPORT or (kept and is_below(path))
+
+
+def is_below(path: str) -> bool:
+    """Whether a path leads to something below the folder that it begins in."""
+    return {"", ".", ".."}.isdisjoint(path.split("/"))
 
 
 def findings_path(gate: int) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from evidence import chain, judge, roster, seal, words
+from evidence import chain, judge, layout, roster, seal, words
 from evidence.brought import ApprovalFact, Brought, CarryFact, ExternalFact, Waived
 from evidence.codec import Malformed
 from evidence.instant import milliseconds
@@ -304,7 +304,10 @@ class _Scale:
         sealed = self.case.leaves(record.path)
         if not sealed:
             return "orphan", f"nothing called {record.path} was sealed"
-        numbers = record.chunks if seal.is_log(record.path) else (0,)
+        is_log = seal.is_log(record.path) and layout.is_below(record.path)
+        if not is_log and not layout.may_be_withheld(record.path):
+            return "refused", f"{record.path} cannot be withheld"
+        numbers = record.chunks if is_log else (0,)
         wanted = tuple(sealed[number] for number in numbers if 0 <= number < len(sealed))
         if not wanted or wanted != record.leaves or len(wanted) != len(numbers):
             return "refused", "its leaves are not those that were sealed"

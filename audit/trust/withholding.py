@@ -173,13 +173,15 @@ def finish(opened: Book, weights: Iterable[weigh.Weight]) -> list[str]:
 
     Raises:
         Unavailable: the disk says no; do it again.
-        Corrupt: a log is not what its entry is about.
+        Corrupt: a log is not what its entry is about, or a file lies behind a link.
     """
     done: list[str] = []
     for weight in weights:
         record = weight.entry.record
         if isinstance(record, Withholding) and weight.standing == "counts":
             path = opened.run / record.path
+            if os.path.lexists(path):
+                _refuse_links(opened.run, record.path)
             try:
                 if record.chunks and _blank(opened, record):
                     done.append(record.path)
@@ -189,6 +191,13 @@ def finish(opened: Book, weights: Iterable[weigh.Weight]) -> list[str]:
             except OSError as error:
                 raise unwritable(path, error, next_step=AGAIN) from error
     return list(dict.fromkeys(done))
+
+
+def _refuse_links(run: Path, name: str) -> None:
+    """A folder on the way that is a link would lead to files of somebody else."""
+    place = run.resolve() / name
+    if place.parent.resolve() != place.parent:
+        raise Corrupt("lies behind a link", place=str(run / name))
 
 
 def _blank(opened: Book, record: Withholding) -> bool:

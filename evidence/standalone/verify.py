@@ -398,7 +398,13 @@ def cell_of(path: str) -> str:
 def may_be_withheld(path: str) -> bool:
     """Whether a file that is no log can be taken out of a bundle that still verifies."""
     folder = path.partition("/")[0]
-    return path == REPORT or (folder in (ARTIFACTS, DOCUMENTS) and not path.endswith(TRACKER))
+    kept = folder in (ARTIFACTS, DOCUMENTS) and not path.endswith(TRACKER)
+    return path == REPORT or (kept and is_below(path))
+
+
+def is_below(path: str) -> bool:
+    """Whether a path leads to something below the folder that it begins in."""
+    return {"", ".", ".."}.isdisjoint(path.split("/"))
 
 
 def findings_path(gate: int) -> str:
@@ -4902,7 +4908,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from evidence import chain, judge, roster, seal, words
+from evidence import chain, judge, layout, roster, seal, words
 from evidence.brought import ApprovalFact, Brought, CarryFact, ExternalFact, Waived
 from evidence.codec import Malformed
 from evidence.instant import milliseconds
@@ -5195,7 +5201,10 @@ class _Scale:
         sealed = self.case.leaves(record.path)
         if not sealed:
             return "orphan", f"nothing called {record.path} was sealed"
-        numbers = record.chunks if seal.is_log(record.path) else (0,)
+        is_log = seal.is_log(record.path) and layout.is_below(record.path)
+        if not is_log and not layout.may_be_withheld(record.path):
+            return "refused", f"{record.path} cannot be withheld"
+        numbers = record.chunks if is_log else (0,)
         wanted = tuple(sealed[number] for number in numbers if 0 <= number < len(sealed))
         if not wanted or wanted != record.leaves or len(wanted) != len(numbers):
             return "refused", "its leaves are not those that were sealed"
@@ -6438,8 +6447,7 @@ class Folder:
         Opened without following a link and without waiting for a pipe's other end, so that one
         look at what was opened tells whether it is a regular file.
         """
-        parts = name.split("/")
-        if not {"", ".", ".."}.isdisjoint(parts):
+        if not layout.is_below(name):
             raise Malformed(name, "is not a path below the bundle")
         path = f"{self.root}/{name}"
         try:

@@ -433,7 +433,11 @@ def test_an_artifact_is_looked_at_again() -> None:
 
 # --- what was withheld ----------------------------------------------------------------------------
 
-LEAVES = {"command-logs/fine.log": ("0a" * 32, "0b" * 32), "report.html": ("0c" * 32,)}
+LEAVES = {
+    "command-logs/fine.log": ("0a" * 32, "0b" * 32),
+    "report.html": ("0c" * 32,),
+    **dict.fromkeys(("plan.json", "artifacts/../../x", "command-logs/../x.log"), ("0d" * 32,)),
+}
 
 
 def withhold(book: Book, path: str, chunks: tuple[int, ...], *leaves: str) -> None:
@@ -454,6 +458,9 @@ def withhold(book: Book, path: str, chunks: tuple[int, ...], *leaves: str) -> No
         ("command-logs/fine.log", (), (), "refused"),
         ("report.html", (), (), "refused"),
         ("other.html", (), ("0c" * 32,), "orphan"),
+        ("plan.json", (), ("0d" * 32,), "refused"),
+        ("artifacts/../../x", (), ("0d" * 32,), "refused"),
+        ("command-logs/../x.log", (0,), ("0d" * 32,), "refused"),
     ],
 )
 def test_a_withholding_names_what_was_sealed(

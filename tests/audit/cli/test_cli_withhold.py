@@ -7,14 +7,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from audit.errors import Corrupt
-from audit.trust import book, withholding
-from evidence import chain, contents, layout, standalone
+from audit.trust import book, keys, withholding
+from evidence import chain, codec, contents, layout, standalone
+from evidence.model import Leaf, Seal
+from evidence.signoff import Withholding
 from tests.audit.cli.bad_input_kit import refused
 from tests.audit.cli.sign_off_kit import WAITING, Desk
 
@@ -228,6 +231,42 @@ def test_links_are_never_followed(desk: Desk) -> None:
         withholding.finish(opened, report.weighed.weights)
     assert target.read_text() == "precious"
     assert json.loads((desk.layer / "decision.json").read_text())["verdict"] == "NO-GO"
+
+
+def test_a_link_on_the_way_is_not_followed(desk: Desk) -> None:
+    ada = desk.key("ada", "SRE")
+    assert withhold(desk, ada, path="artifacts/leaks/1/kept.txt").code == 0
+    elsewhere = desk.keys / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "kept.txt").write_text("precious")
+    folder = desk.run / "artifacts/leaks/1"
+    folder.rmdir()
+    folder.symlink_to(elsewhere)
+    said = withhold(desk, ada, "--chunk", 0)
+    assert (elsewhere / "kept.txt").read_text() == "precious"
+    assert (said.code, "lies behind a link" in said.err) == (3, True)
+
+
+@pytest.mark.parametrize("way", ["plan.json", "artifacts/../../../../../keys/precious"])
+def test_a_signed_entry_takes_nothing_away_that_cannot_be_withheld(desk: Desk, way: str) -> None:
+    """The seal and the entry are of somebody who may sign; the command is somebody else's."""
+    ada, eve = desk.key("ada", "SRE"), desk.key("eve", "SRE")
+    target = desk.run / way
+    target.resolve().touch()
+    before = target.read_bytes()
+    seal_file = desk.run / layout.SEAL
+    sealed = codec.read(Seal, seal_file.read_bytes())
+    known = {leaf.name: leaf.hash for leaf in sealed.final}
+    leaf = Leaf(f"file/{way}", known.get(f"file/{way}", "ab" * 32))
+    if leaf.name not in known:
+        seal_file.write_bytes(codec.write(replace(sealed, final=(*sealed.final, leaf))))
+    opened = book.open_book(desk.run)
+    utc = opened.sealed.run.end_utc
+    entry = Withholding(opened.at(), "eve", "SRE", utc, way, (), (leaf.hash,), "gone")
+    book.append(opened, entry, [keys.load(eve, None)])
+    withhold(desk, ada, "--chunk", 0)
+    assert target.exists()
+    assert target.read_bytes() == before
 
 
 def test_every_command_knows_what_was_withheld(desk: Desk) -> None:
