@@ -536,3 +536,20 @@ def test_the_verifier_inside_wants_a_whole_root(bundle: Path, root: str) -> None
     )
     assert done.returncode == 2
     assert b"a root has 64 hex digits" in done.stderr
+
+
+def test_a_signed_bundle_that_cannot_be_read_is_not_verified(tmp_path: Path) -> None:
+    """The report is told, with the exit code of a bundle and not of wrong words."""
+    signed = Path(__file__).parents[1] / "golden/signed/signed-1/golden"
+    run = Path(shutil.copytree(signed, tmp_path / "golden")) / "head/1"
+    (tmp_path / "verify.py").write_bytes(standalone.committed())
+    (run / "plan.json").write_bytes(b"{")
+    words = [str(run), "--trust", str(signed / "audit-trust.toml")]
+    done = subprocess.run(
+        [sys.executable, "-I", str(tmp_path / "verify.py"), *words],
+        capture_output=True,
+        check=False,
+        env={},
+    )
+    assert done.returncode == 3, done.stderr
+    assert done.stdout.endswith(b"NOT VERIFIED\n")
