@@ -12,7 +12,7 @@ import click
 
 from audit.cli import options, screen, signing
 from audit.cli.failure import READY, UNVERIFIED
-from audit.errors import Invalid
+from audit.errors import Corrupt, Invalid
 from evidence import account, archive, layout, trusted
 from evidence import verify as verifier
 from evidence.codec import Malformed
@@ -161,7 +161,13 @@ def _weighed(
             withheld=report.withheld,
             kept=kept,
         )
-    except Malformed:
+    except Malformed as error:
+        if report.ok:  # nothing above says why, and VERIFIED would be said
+            raise Corrupt(
+                f"the sign-off cannot be weighed: {error}",
+                place=source.root,
+                next_step="look at what lies there",
+            ) from error
         return None
 
 

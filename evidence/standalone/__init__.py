@@ -142,8 +142,12 @@ def sign_off(options, source, layer, report):
             kept = stream.read() or b"-"
     try:
         return trusted.verify_trust(source, layer, book, as_of, withheld=report.withheld, kept=kept)
-    except codec.Malformed:
-        return None  # the report says what cannot be read
+    except codec.Malformed as error:
+        if report.ok:  # nothing in the report says why, and it would say VERIFIED
+            said = "verify.py: the sign-off cannot be weighed: " + ascii(str(error)[:300])
+            print(said, file=sys.stderr)
+            sys.exit(3)
+        return None
 
 
 if __name__ == "__main__":

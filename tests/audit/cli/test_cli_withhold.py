@@ -15,7 +15,7 @@ import pytest
 
 from audit.errors import Corrupt
 from audit.trust import book, keys, withholding
-from evidence import chain, codec, contents, layout, standalone
+from evidence import chain, codec, contents, folder, layout, standalone
 from evidence.model import Leaf, Seal
 from evidence.signoff import Withholding
 from tests.audit.cli.bad_input_kit import refused
@@ -287,3 +287,17 @@ def test_every_command_knows_what_was_withheld(desk: Desk) -> None:
     assert SECRET.encode() not in page.read_bytes()
     (desk.run / "plan.json").write_bytes(b"{}")
     assert desk.call("export", *given, "--format", "junit").code == 3
+
+
+def test_a_page_that_is_too_large_to_be_weighed_is_not_verified(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = desk.key("ada", "SRE", "runner")
+    assert desk.call("attest", "--repo", desk.toy, "--key", ada).code == 0
+    size = (desk.run / layout.REPORT).stat().st_size
+    monkeypatch.setattr(folder, "RECORD_BYTES_MAX", size - 1)
+    assert desk.call("verify", desk.run).code == 0
+    said = desk.do("verify")
+    assert said.code == 3
+    assert "\nVERIFIED" not in said.out
+    assert "report.html: is larger than" in said.err
