@@ -4307,6 +4307,7 @@ def _check_key(key: Key, place: str) -> None:
         raise Malformed(f"{place}.public", "is a key by which anybody could sign")
     if key.scheme == SIGSTORE and not is_identity(key.public):
         raise Malformed(f"{place}.public", "does not name an identity and its issuer")
+    _check_spelling(key.public, f"{place}.public")
     try:
         begins = milliseconds(key.valid_from)
         ends = None if key.valid_until is None else milliseconds(key.valid_until)
@@ -4314,6 +4315,20 @@ def _check_key(key: Key, place: str) -> None:
         raise Malformed(place, str(error)) from error
     if ends is not None and ends <= begins:
         raise Malformed(f"{place}.valid_until", "is not after valid_from")
+
+
+def _check_spelling(public: str, place: str) -> None:
+    """One key is found again in any spelling, so nothing that programs skip may stand beside it."""
+    try:
+        if "-----BEGIN" in public:
+            _of_pem(public)
+            return
+        numbers = codec.parse(public.encode()) if public.lstrip().startswith("{") else {}
+    except ValueError as error:
+        problem = "is not one block of PEM, or JSON, and nothing else"
+        raise Malformed(place, problem) from error
+    if isinstance(numbers, dict) and {"n", "q"} <= numbers.keys():
+        raise Malformed(place, "has the numbers of two kinds of keys")
 
 
 def is_identity(public: str) -> bool:
@@ -4405,20 +4420,34 @@ def _material(key: Key) -> bytes:
             return _tail(bytes.fromhex(str(numbers.get("n") or numbers.get("q"))))
         if "-----BEGIN" not in text:
             return _tail(bytes.fromhex(text))
-        body = [line for line in text.splitlines() if not line.startswith("-----")]
-        return _of_der(base64.b64decode("".join("".join(body).split()), validate=True))
+        return _of_der(_of_pem(text))
     except ValueError:
         return text.encode("utf-8", "surrogatepass")
 
 
+_PEM = re.compile(r"\s*-----BEGIN ([A-Z ]+)-----\s([A-Za-z0-9+/=\s]+)-----END \1-----\s*")
+_CURVES = ((bytes.fromhex("06082a8648ce3d030107"), 32), (bytes.fromhex("06052b81040022"), 48))
+"""P-256 and P-384 as DER names them, and the bytes of a coordinate. Source: RFC 5480."""
+
+
+def _of_pem(text: str) -> bytes:
+    """The bytes in PEM text. Raises `ValueError` for anything but one block."""
+    found = _PEM.fullmatch(text)
+    if found is None:
+        raise ValueError("not one block of PEM")
+    return base64.b64decode("".join(found[2].split()), validate=True)
+
+
 def _of_der(data: bytes) -> bytes:
     """RSA ends with its exponent behind the modulus, a point with one coordinate or both."""
+    for name, size in _CURVES:
+        head, found, _ = data[:32].partition(name)
+        if found:
+            start = len(head) + len(name) + 4  # BIT STRING, its length, no bits unused, which form
+            return _tail(data[start : start + size])
     for size in range(1, 9):
         if data[-size - 2 : -size] == bytes((2, size)):
             return _tail(data[: -size - 2])
-    for size in (48, 32):
-        if data[-2 * size - 1 : -2 * size] == b"\4":
-            return _tail(data[:-size])
     return _tail(data)
 
 

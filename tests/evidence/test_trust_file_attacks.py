@@ -123,14 +123,19 @@ def pem(body: str, width: int = 64, kind: str = "PUBLIC KEY", end: str = "\n") -
     return end.join([f"-----BEGIN {kind}-----", *lines, f"-----END {kind}-----", ""])
 
 
-def p384(header: str, point: bytes) -> str:
-    """The same curve in a header for whole points or for half ones."""
+def spki(header: str, point: bytes) -> str:
+    """A point behind a header for whole points or for half ones."""
     return pem(base64.b64encode(bytes.fromhex(header) + point).decode())
 
 
 POINT = bytes(range(60, 156))
-EC384 = p384("3076301006072a8648ce3d020106052b8104002203620004", POINT)
-EC384_HALF = p384("3046301006072a8648ce3d020106052b81040022033200", b"\2" + POINT[:48])
+EC384 = spki("3076301006072a8648ce3d020106052b8104002203620004", POINT)
+EC384_HALF = spki("3046301006072a8648ce3d020106052b81040022033200", b"\2" + POINT[:48])
+TAIL = bytes(range(60, 121)) + b"\2\1\3"  # a point that ends as an exponent of RSA would
+EC_HEADER = "3059301306072a8648ce3d020106082a8648ce3d03010703420004"
+EC_HEADER_HALF = "3039301306072a8648ce3d020106082a8648ce3d03010703220003"
+EC_TAIL = spki(EC_HEADER, TAIL)
+EC_TAIL_HALF = spki(EC_HEADER_HALF, TAIL[:32])
 WHO = {"identity": "ada@example.org", "issuer": "https://login.example.org"}
 MODULUS = bytes(range(128, 256)) * 2
 EXPONENT = b"\x02\x03\x01\x00\x01"
@@ -161,6 +166,7 @@ ADA_HEX = ADA.public.hex()
         (("ed25519", ADA_HEX), ("other", ADA_HEX.upper())),
         (("other", "words"), ("another", "words")),
         (("ecdsa-sha2-nistp384", EC384), ("ecdsa-sha2-nistp384", EC384_HALF)),
+        (("ecdsa-sha2-nistp256", EC_TAIL), ("ecdsa-sha2-nistp256", EC_TAIL_HALF)),
         (("Fulcio", json.dumps(WHO)), ("Fulcio", json.dumps(dict(reversed(WHO.items()))))),
         (("Fulcio", json.dumps(WHO)), ("Fulcio", json.dumps({**WHO, "instance": {}}, indent=1))),
     ],
@@ -176,6 +182,27 @@ def test_one_key_is_not_two_by_another_spelling(
         trust_of(table)
     with pytest.raises(Malformed, match="is listed twice"):
         trust_of(*tables)
+
+
+@pytest.mark.parametrize(
+    "public",
+    [
+        "# Bob\n" + pem(EC),
+        pem(EC) + "Bob\n",
+        pem(EC) + pem(EC[:-4] + "AAAA"),
+        pem(EC).replace("KEY-----\n", "KEY-----\nComment: Bob\n\n", 1),
+        pem(EC[:8] + "====" + EC[8:]),
+    ],
+)
+def test_a_public_key_is_one_block_and_nothing_else(public: str) -> None:
+    """What is read as the same key would be compared as another text."""
+    with pytest.raises(Malformed, match="is not one block of PEM"):
+        trust_of(entry(scheme="ecdsa-sha2-nistp256", public=public))
+
+
+def test_an_openpgp_key_has_the_numbers_of_one_kind() -> None:
+    with pytest.raises(Malformed, match="numbers of two kinds"):
+        trust_of(entry(scheme="pgp+eddsa-ed25519", public=json.dumps({"q": ADA_HEX, "n": "01"})))
 
 
 def test_one_name_at_two_issuers_is_two_identities() -> None:
