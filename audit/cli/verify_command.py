@@ -7,6 +7,7 @@ import os
 import tarfile
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +18,9 @@ from evidence import account, archive, layout, trusted
 from evidence import verify as verifier
 from evidence.codec import Malformed
 from evidence.folder import Folder, in_workers, sign_off_of
+
+if TYPE_CHECKING:
+    from audit.release import pack
 
 UNPACKED_BYTES_MAX = 64 << 30
 """Bytes that a packed bundle may unpack to."""
@@ -117,6 +121,7 @@ def _verify(
     withheld = trusted.withheld_files(layer) if layer else ()
     report = verifier.verify(source, expect_root=expect_root, each=in_workers, withheld=withheld)
     name = packed or str(folder)
+    manifest = _pack(folder.parent, report) if packed and report.ok else None
     if trust and layer is None:
         raise Invalid(
             "nobody has signed this run where its sign-off would lie",
@@ -125,9 +130,13 @@ def _verify(
         )
     weighed = _weighed(source, layer, trust, as_of, report, kept) if trust and layer else None
     if as_json:
-        screen.as_json({**account.value(report, weighed), "bundle": name})
+        pack = {"tag": manifest.tag.name, "files": len(manifest.files)} if manifest else None
+        screen.as_json({**account.value(report, weighed), "bundle": name, "pack": pack})
     else:
         screen.say(f"bundle: {name}")
+        if manifest:
+            files = len(manifest.files)
+            screen.say(f"pack: {manifest.tag.name}, {files} files as its manifest says")
         for line in account.lines(report, weighed):
             screen.say(screen.coloured(line) if line in screen.COLOURS else line)
         if (folder / layout.JOURNAL).exists() and not archive.is_sealed(folder):
@@ -137,6 +146,15 @@ def _verify(
             screen.say(f"a sign-off lies at {where} and is not weighed; --trust FILE does")
     asked = trust is None or weighed is not None
     return READY if asked and account.holds(report, weighed) else UNVERIFIED
+
+
+def _pack(top: Path, report: verifier.Report) -> pack.Manifest | None:
+    """What the manifest of a pack says, where it is one; `Corrupt` where it is not so."""
+    from audit.release import packed
+
+    if not packed.is_pack(top):
+        return None
+    return packed.check(top, (report.plan_root, report.final_root))
 
 
 def _weighed(

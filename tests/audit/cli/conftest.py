@@ -14,6 +14,7 @@ import pytest
 from audit.cli import failure
 from audit.cli.commands import group
 from audit.runner import MARKER
+from tests.audit.release.release_kit import Project, Released
 
 TOY = """\
 [audit]
@@ -99,3 +100,17 @@ def make_toy(make_repo: Callable[..., Any]) -> Callable[..., Any]:
 def toy(make_toy: Callable[..., Any]) -> Path:
     path: Path = make_toy().path
     return path
+
+
+@pytest.fixture
+def project(make_repo: Callable[..., Any], tmp_path: Path) -> Project:
+    """A toy project with a signer's key, whose tag is not made yet."""
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    return Project(make_repo("toy"), keys)
+
+
+@pytest.fixture
+def released(project: Project, call: Callable[..., Any]) -> Released:
+    """The project with its signed tag and a run of its commit."""
+    return Released(project, call)

@@ -25,36 +25,9 @@ from audit.repo import Repository
 from audit.runs import load
 from evidence import codec, layout
 from tests.audit.cli.sign_off_kit import need_trust
-from tests.audit.release.release_kit import DEFINITION, LOG, TAG, Project
+from tests.audit.release.release_kit import DEFINITION, LOG, TAG, Project, Released
 
 FILE = f"{TAG}.evidence.tar"
-
-
-@pytest.fixture
-def project(make_repo: Callable[..., Any], tmp_path: Path) -> Project:
-    keys = tmp_path / "keys"
-    keys.mkdir()
-    return Project(make_repo("toy"), keys)
-
-
-class Released:
-    """A project with a signed tag and a run of its commit; `pack` calls the command on it."""
-
-    def __init__(self, project: Project, call: Callable[..., Any]) -> None:
-        self.project = project
-        self.call = call
-        self.object = project.tag() if project.commit() else ""
-        assert call("run", "--repo", project.path).code == 0
-        self.run = next((project.path / "release_evidence" / "toy-1").rglob(layout.PLAN)).parent
-
-    def pack(self, *words: object, tag: str = TAG) -> Any:
-        signers = ("--allowed-signers", self.project.signers, "--tag-object", self.object)
-        return self.call("pack", tag, "--repo", self.project.path, *signers, *words)
-
-
-@pytest.fixture
-def released(project: Project, call: Callable[..., Any]) -> Released:
-    return Released(project, call)
 
 
 def test_a_release_is_checked_and_packed(released: Released, tmp_path: Path) -> None:

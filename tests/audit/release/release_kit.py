@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from evidence import layout
 
 TAG = "v1.2.0"
 MANIFEST = '[project]\nname = "toy"\nversion = "1.2.0"\n'
@@ -107,3 +110,18 @@ class Project:
         settings = ("-c", "gpg.format=ssh", "-c", f"user.signingkey={key or self.key}")
         self.repo.git(*settings, "tag", "-s", name, "-m", name, *words)
         return str(self.repo.git("rev-parse", name))
+
+
+class Released:
+    """A project with a signed tag and a run of its commit; `pack` calls the command on it."""
+
+    def __init__(self, project: Project, call: Callable[..., Any]) -> None:
+        self.project = project
+        self.call = call
+        self.object = project.tag() if project.commit() else ""
+        assert call("run", "--repo", project.path).code == 0
+        self.run = next((project.path / "release_evidence" / "toy-1").rglob(layout.PLAN)).parent
+
+    def pack(self, *words: object, tag: str = TAG) -> Any:
+        signers = ("--allowed-signers", self.project.signers, "--tag-object", self.object)
+        return self.call("pack", tag, "--repo", self.project.path, *signers, *words)
