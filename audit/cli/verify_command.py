@@ -130,8 +130,9 @@ def _verify(
         )
     weighed = _weighed(source, layer, trust, as_of, report, kept) if trust and layer else None
     if as_json:
-        pack = {"tag": manifest.tag.name, "files": len(manifest.files)} if manifest else None
-        screen.as_json({**account.value(report, weighed), "bundle": name, "pack": pack})
+        told = {"tag": manifest.tag.name, "files": len(manifest.files)} if manifest else None
+        pack = {"pack": told} if told else {}
+        screen.as_json({**account.value(report, weighed), "bundle": name, **pack})
     else:
         screen.say(f"bundle: {name}")
         if manifest:

@@ -23,7 +23,7 @@ def test_a_pack_verifies_as_what_its_manifest_says(released: Released) -> None:
     assert f"pack: {TAG}, {files} files as its manifest says" in said.out.splitlines()
     value = released.call("verify", path, "--json").value
     assert value["pack"] == {"tag": TAG, "files": files}
-    assert released.call("verify", released.run, "--json").value["pack"] is None
+    assert "pack" not in released.call("verify", released.run, "--json").value
 
 
 Damage = Callable[[Path], object]
