@@ -110,8 +110,8 @@ def test_roles_of_two_keys_do_not_look_alike() -> None:
 
 
 def test_people_who_do_not_look_alike_are_two() -> None:
-    names = ("Ada", "Ada B", "Bob", "Zo\u00eb", "Zoe", "\u0411\u043e\u0440\u0438\u0441")
-    names += ("Neil", "Nell", "Ada 1", "Ada 2")
+    names = ["Ada", "Ada B", "Bob", "Zo\u00eb", "Zoe", "\u0411\u043e\u0440\u0438\u0441"]
+    names += ["Neil", "Nell", "Ada 1", "Ada 2"]
     assert len(trust_of(*map(entry, names)).key) == len(names)
 
 
